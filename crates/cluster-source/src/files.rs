@@ -145,10 +145,12 @@ impl Files {
     }
 }
 
-#[cfg(feature = "fuzzing")]
 impl Files {
-    /// One file with this text.
-    pub(crate) fn of_text(path: &Path, text: &str) -> Result<Self, FileError> {
+    /// One file with this text, wherever the text is from. The path is for messages, and its extension shows the syntax.
+    ///
+    /// # Errors
+    /// If the text is invalid.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, FileError> {
         let mut files = Self::default();
         files.refresh_text(path, text).map(|()| files)
     }

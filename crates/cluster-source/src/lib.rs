@@ -50,6 +50,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod kubernetes;
 mod loaded;
+mod written;
 mod yaml;
 
 pub use catalog::Catalog;

@@ -137,6 +137,16 @@ pub enum CommandError {
         #[source]
         source: hcn_emulator::recording::RecordError,
     },
+    #[error("cannot write the bundle {}", path.display())]
+    Bundle {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot write the bundle {}: the file exists; choose another name, or set --force", .0.display())]
+    BundleExists(PathBuf),
+    #[error("cannot watch the bundle {}: it does not change; set --once", .0.display())]
+    BundleNeedsOnce(PathBuf),
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),
 }

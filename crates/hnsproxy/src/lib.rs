@@ -7,11 +7,13 @@
 
 pub mod app;
 pub mod background;
+pub mod bundle_file;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod control_loop;
+pub mod dns_message;
 pub mod duration_argument;
 pub mod environment;
 pub mod error;
@@ -32,6 +34,7 @@ pub mod mutex;
 pub mod output;
 pub mod packet;
 pub mod panic_hook;
+pub mod redact;
 pub mod reporting;
 pub mod reservation;
 pub mod saved_file;

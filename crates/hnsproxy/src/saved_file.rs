@@ -18,12 +18,26 @@ pub fn save(path: &Path, content: &[u8]) -> io::Result<()> {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     let path = if metadata.is_ok() { fs::canonicalize(path)? } else { path.to_owned() };
-    let mut file = builder(metadata.ok().as_ref()).tempfile_in(folder(&path))?;
+    written(&path, metadata.ok().as_ref(), content)?.persist(path)?;
+    Ok(())
+}
+
+/// Writes a file that does not exist.
+///
+/// # Errors
+/// If the file exists, or cannot be written. Nothing is left behind then.
+pub fn save_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    written(path, None, content)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// A temporary file with the content of a file.
+fn written(path: &Path, previous: Option<&fs::Metadata>, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = builder(previous).tempfile_in(folder(path))?;
     file.write_all(content)?;
     // Otherwise the new name could be on the disk before the content.
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Opens a file to read it. A pipe would be read until another program writes to it.
@@ -89,6 +103,15 @@ mod tests {
         open.read_to_string(&mut previous).unwrap();
         assert_eq!((previous.as_str(), fs::read(&path).unwrap()), ("before", b"after".to_vec()));
         assert_eq!(names(directory.path()), ["saved"]);
+    }
+
+    #[test]
+    fn a_file_that_exists_is_not_written_as_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("saved");
+        save_new(&path, b"before").unwrap();
+        assert_eq!(save_new(&path, b"after").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!((fs::read(&path).unwrap(), names(directory.path())), (b"before".to_vec(), vec!["saved".to_owned()]));
     }
 
     #[test]

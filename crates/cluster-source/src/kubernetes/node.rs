@@ -6,9 +6,9 @@ use smol_str::SmolStr;
 
 use super::{address, object};
 
-const ZONE: &str = "topology.kubernetes.io/zone";
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
 /// The taint that the cluster autoscaler sets before it removes a node. kube-proxy's health check honours it too (KEP-3836).
-const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+pub(crate) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// The fields of a Node that concern a Service proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{ConvertError, Converted, Problems, Skip, address};
 /// The label that assigns a Service to another proxy, whatever its value.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 /// The annotation that requests that traffic keeps its destination address. kube-proxy on Windows reads it too.
-const PRESERVE_DESTINATION: &str = "preserve-destination";
+pub(crate) const PRESERVE_DESTINATION: &str = "preserve-destination";
 
 /// # Errors
 /// If it has no namespace or no name.

@@ -8,9 +8,9 @@ use super::object::{self, Metadata, Named};
 use super::service::protocol;
 use super::{ConvertError, Converted, Problems, Skip, address};
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The annotation with the time of the change that caused the last update of the slice. The network programming latency starts then.
-const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+pub(crate) const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// # Errors

@@ -10,7 +10,7 @@ use super::Cli;
 const HELP_ALL: &str = "help-all";
 
 /// The commands that take the flags of kube-proxy, with the flags of `-h`, which fits on a screen of 25 lines.
-const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 4] = [
+const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 5] = [
     (
         &["run"],
         &[
@@ -32,6 +32,7 @@ const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 4] = [
         &["from", "hns", "output", "take-over", "config", "kubeconfig", "network-name", "source-vip", "enable-dsr"],
     ),
     (&["explain", "svc"], &["debug-address", "from", "hns", "output", "config", "network-name"]),
+    (&["bundle"], &["force", "debug-address", "from", "hns", "config", "kubeconfig", "network-name"]),
     (
         &["doctor"],
         &["debug-address", "from", "hns", "output", "config", "kubeconfig", "network-name", "source-vip", "enable-dsr"],

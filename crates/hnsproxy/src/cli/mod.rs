@@ -2,6 +2,7 @@
 //!
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line.
 
+mod bundle;
 mod definition;
 mod doctor;
 mod hints;
@@ -27,6 +28,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, METRICS_ADDRESS};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use bundle::BundleArgs;
 pub use definition::definition;
 pub use doctor::DoctorArgs;
 pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
@@ -38,7 +40,7 @@ pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetA
 pub use tls::{DebugTlsArgs, TlsArgs};
 pub use vip_probe::{ProbedService, VipProbeArgs};
 
-const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows its main flags.";
+const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows main flags.";
 
 /// Without an empty line below the first one: the list of commands has to fit on a screen.
 const ROOT_TEMPLATE: &str = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -116,6 +118,12 @@ pub enum Command {
     /// Checks HNS, the cluster, the configuration and the running hnsproxy. Nothing is changed.
     #[command(after_long_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Collect what is known of this node in one file, without secrets.
+    ///
+    /// The state of the running hnsproxy, HNS, the cluster, the configuration, logs, and the results of `plan` and `doctor`. Nothing is changed.
+    /// `--from FILE.zip --hns emulated:FILE.zip` replays the node on any computer.
+    #[command(after_long_help = bundle::EXAMPLES)]
+    Bundle(BundleArgs),
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP.
     ///
@@ -207,7 +215,7 @@ pub struct PlanArgs {
 }
 
 /// Arguments of all commands that compute the desired state of HNS.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ProxyArgs {
     #[command(flatten)]
     pub source: SourceArgs,
@@ -245,7 +253,7 @@ pub struct ProxyArgs {
 }
 
 /// What the log says on a command line.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LogNotes {
     /// The given flags that kube-proxy does not have, as `--name=value`.
     pub flags: Vec<String>,
@@ -362,7 +370,8 @@ pub struct CompletionArgs {
 pub struct SourceArgs {
     /// Read the cluster from YAML or JSON files instead of the API server.
     ///
-    /// A file, or all files below a directory, with Services, EndpointSlices and Nodes. The files are watched for changes.
+    /// A file, or all files below a directory, with Services, EndpointSlices and Nodes. The files are watched for changes. Or the FILE.zip of
+    /// `hnsproxy bundle`, except in `run` without --once.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
     /// For how long a watch of the API server may receive nothing before it is verified.
@@ -421,6 +430,7 @@ impl Cli {
             Command::Plan(args) => Some(&mut args.proxy),
             Command::Explain(Explain::Svc(args)) => Some(&mut args.proxy),
             Command::Doctor(args) => Some(&mut args.proxy),
+            Command::Bundle(args) => Some(&mut args.node.proxy),
             _ => None,
         }
     }
@@ -432,6 +442,7 @@ impl Cli {
             Command::Plan(args) => Some(&args.proxy.log_output),
             Command::Explain(Explain::Svc(args)) => Some(&args.proxy.log_output),
             Command::Doctor(args) => Some(&args.proxy.log_output),
+            Command::Bundle(args) => Some(&args.node.proxy.log_output),
             Command::Explain(Explain::Packet(args)) => Some(&args.log.output),
             Command::State(args) => Some(&args.log.output),
             Command::Probe(args) => Some(&args.log.output),

@@ -1,5 +1,7 @@
 //! The commands: each is a function from its arguments to an exit code.
 
+mod bounded;
+mod bundle;
 mod cleanup;
 mod completion;
 mod configure;
@@ -24,10 +26,11 @@ use std::sync::Arc;
 
 use cluster_source::Catalog;
 use cluster_source::error_chain;
-use cluster_source::files::Files;
+use cluster_source::files::{FileError, Files};
 use cluster_source::kubernetes::summary;
 use tracing::{info, warn};
 
+use crate::bundle_file::{self, CLUSTER, is_bundle};
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
@@ -97,6 +100,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             probe::main(args)
         }
         Command::Doctor(args) => configure::read_only(&args.proxy, |config| doctor::main(args, config)),
+        Command::Bundle(args) => configure::read_only(&args.node.proxy, |config| bundle::main(args, config)),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
             log::start(&args.log);
@@ -176,8 +180,14 @@ fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdow
     })
 }
 
-/// Reads the cluster from files once. Logs the files that cannot be read, and leaves them out.
+/// Reads the cluster from files or from a bundle once. Logs the files that cannot be read, and leaves them out.
 fn read_files(root: &Path) -> Result<Catalog, CommandError> {
+    if is_bundle(root) {
+        let path = bundle_file::part_path(root, CLUSTER);
+        let text = bundle_file::read_part(root, CLUSTER);
+        let text = text.map_err(|source| FileError::Unreadable { path: root.to_owned(), source })?;
+        return Ok(Files::of_text(&path, &text)?.catalog());
+    }
     let (files, errors) = Files::open(root)?;
     errors.iter().for_each(|error| warn!("{}; leaving it out", error_chain(error)));
     Ok(files.catalog())

@@ -5,12 +5,16 @@ use tracing::warn;
 
 use super::{IN_SYNC, lock, once, open};
 use crate::app;
+use crate::bundle_file::is_bundle;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
+    if let Some(path) = args.proxy.source.from.as_ref().filter(|path| !args.once && is_bundle(path)) {
+        return Err(CommandError::BundleNeedsOnce(path.clone()));
+    }
     let Some(_lock) = lock(&args.proxy, shutdown)? else {
         // Nothing was done. That is no failure of a process which runs until its shutdown.
         return if args.once { Err(CommandError::Stopped) } else { Ok(IN_SYNC) };

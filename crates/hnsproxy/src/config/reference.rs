@@ -23,7 +23,7 @@ One of those that kube-proxy does not have is `--ui=false`: it switches the [pag
 - Unknown and duplicate fields are logged and ignored. Wrong types and invalid values are errors; all of them are reported at once.
 - `-v 2` logs all given flags, and which of the given settings have no effect. A value that begins and ends with a quote, or has `%NAME%` or
   `$(NAME)`, is logged as a likely mistake.
-- `plan`, `explain svc` and `doctor` accept all flags, so that a command line of kube-proxy can be tried. `--cleanup` and `--write-config-to` are errors there.
+- `plan`, `explain svc`, `doctor` and `bundle` accept all flags, so that a command line of kube-proxy can be tried. `--cleanup` and `--write-config-to` are errors there.
 - `--write-config-to FILE` writes the effective configuration. When the configuration file changes and is valid, hnsproxy applies it. When
   it is invalid, hnsproxy logs the error and keeps the old configuration.
 

@@ -16,7 +16,8 @@ pub struct HnsArgs {
     /// The HNS to use: `windows`, `emulated[:PATH]` or `tcp://HOST:PORT`.
     ///
     /// `windows` is the HNS of this host, and the default on Windows. `emulated` is an emulated HNS in this process, and the default on other
-    /// systems. `emulated:PATH` starts it with the objects of a host document, or of a dump of HNS: a file or a directory. `tcp://HOST:PORT` is served by
+    /// systems. `emulated:PATH` starts it with the objects of a host document, of a dump of HNS (a file or a directory), or of the FILE.zip of
+    /// `hnsproxy bundle`. `tcp://HOST:PORT` is served by
     /// `hnsproxy emulator`.
     #[arg(long, value_name = "HNS", value_parser = choice)]
     pub hns: Option<HnsChoice>,

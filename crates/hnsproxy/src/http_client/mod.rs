@@ -83,6 +83,14 @@ impl Server {
         self.response(path)?.json()
     }
 
+    /// Gets the text of a page, which has code 200, or is JSON with code 503: the state of a node that is not ready. Blocks for 10 s at most.
+    ///
+    /// # Errors
+    /// As [`get_json`](Self::get_json), and if there is no such page.
+    pub fn get_page(&self, path: &str) -> Result<String, RequestError> {
+        self.response(path)?.page()
+    }
+
     /// Gets the JSON value of a page that has one with code 503 too, such as `/readyz`. Blocks for 10 s at most.
     ///
     /// # Errors
@@ -156,9 +164,24 @@ impl Response {
             StatusCode::OK => Ok(Some(serde_json::from_slice(self.body.trim_ascii())?)),
             // A server without this path answers 404 too, but without JSON.
             StatusCode::NOT_FOUND if self.is_json => Ok(None),
-            StatusCode::BAD_REQUEST if self.body.ends_with(PLAIN_HTTP.as_bytes()) => Err(RequestError::Https),
-            StatusCode::SERVICE_UNAVAILABLE => Err(RequestError::Unavailable(first_line(&self.body))),
-            status => Err(RequestError::Status { status }),
+            _ => Err(self.refused()),
+        }
+    }
+
+    fn page(&self) -> Result<String, RequestError> {
+        match self.status {
+            StatusCode::OK => {}
+            StatusCode::SERVICE_UNAVAILABLE if self.is_json => {}
+            _ => return Err(self.refused()),
+        }
+        Ok(String::from_utf8_lossy(&self.body).into_owned())
+    }
+
+    fn refused(&self) -> RequestError {
+        match self.status {
+            StatusCode::BAD_REQUEST if self.body.ends_with(PLAIN_HTTP.as_bytes()) => RequestError::Https,
+            StatusCode::SERVICE_UNAVAILABLE => RequestError::Unavailable(first_line(&self.body)),
+            status => RequestError::Status { status },
         }
     }
 }
@@ -198,6 +221,15 @@ mod tests {
         assert_eq!(received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n").unwrap(), Some(7));
         let absent = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
         assert_eq!(received(absent).unwrap(), None);
+    }
+
+    #[test]
+    fn a_page_is_a_text_or_the_state_of_a_node_that_is_not_ready() {
+        let of = |status, is_json, body| Response { status, is_json, body: Bytes::from_static(body) }.page();
+        assert_eq!(of(StatusCode::OK, false, b"up 1\n").unwrap(), "up 1\n");
+        assert_eq!(of(StatusCode::SERVICE_UNAVAILABLE, true, b"{}").unwrap(), "{}");
+        assert!(matches!(of(StatusCode::SERVICE_UNAVAILABLE, false, b"busy"), Err(RequestError::Unavailable(_))));
+        assert!(matches!(of(StatusCode::NOT_FOUND, false, b""), Err(RequestError::Status { .. })));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::dns;
+use crate::dns_message;
 use crate::status::Question;
 
 /// A backend that answers takes milliseconds.
@@ -35,11 +35,12 @@ async fn query(address: SocketAddr) -> std::io::Result<bool> {
     let socket = UdpSocket::bind((any, 0)).await?;
     // Only messages from this address are received then.
     socket.connect(address).await?;
-    socket.send(&dns::query(QUERY_ID)).await?;
+    socket.send(&dns_message::query(QUERY_ID)).await?;
     let mut response = [0; MAX_RESPONSE];
     loop {
         let length = socket.recv(&mut response).await?;
-        if dns::answers(response.get(..length).unwrap_or_default(), QUERY_ID) {
+        // A server that knows no such name is there, too.
+        if dns_message::code(response.get(..length).unwrap_or_default(), QUERY_ID).is_some() {
             return Ok(true);
         }
     }

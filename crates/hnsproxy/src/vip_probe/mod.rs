@@ -2,7 +2,6 @@
 //! it. All sockets are on the background thread. The [`Tracker`] decides, and the control loop gets a [`ProbeReport`] when it has changed.
 
 mod ask;
-mod dns;
 mod target;
 #[cfg(test)]
 #[cfg(feature = "emulator")]

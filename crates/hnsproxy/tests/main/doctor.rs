@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
+use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::{Value, json};
-use test_api_server::Credentials;
+use test_api_server::{ApiServer, Credentials};
 
 use crate::support::cluster::Cluster;
 use crate::support::hns::Hns;
@@ -89,4 +92,46 @@ fn an_api_server_that_is_not_reachable_is_a_failure() {
     let flags = ["doctor", &cluster.flag_of(&kubeconfig), &hns.flag(), "-o=json"];
     let report = hnsproxy(&flags).expect(1).json();
     assert_eq!(failures(&report), ["api-access"], "{report:#}");
+}
+
+/// What was found by a check.
+fn found(report: &Value, check: &str) -> String {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|one| one["check"] == check).unwrap()["found"].to_string()
+}
+
+#[test]
+fn while_hns_hangs_the_other_sources_are_checked() {
+    let (cluster, hns) = (Cluster::recorded(BOUTIQUE), Hns::of(BOUTIQUE));
+    let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
+    let flags = [&kubeconfig, &at, "--enable-dsr", "--hns-call-budget=1"];
+    let running = Running::start(&flags);
+    running.wait_until_in_sync();
+    hns.emulator.inject(Fault::of_each(Which::Any, Effect::Hang));
+    running.wait_until_waiting_for("HNSCallOverdue");
+    let debug = format!("--debug-address={}", running.metrics);
+    let report = hnsproxy(&[&["doctor", &debug, "-o=json"], &flags[..]].concat()).expect(1).json();
+    assert_eq!(failures(&report), ["hns", "in-sync"], "{report:#}");
+    assert!(found(&report, "hns").contains("has not returned after 3 s"), "{report:#}");
+    assert!(found(&report, "in-sync").contains("HNSCallOverdue"), "{report:#}");
+    for check in ["networks", "stale-references", "dns-service"] {
+        assert_eq!(result(&report, check), "skipped", "{check}: {report:#}");
+        assert!(found(&report, check).contains("has not returned after 3 s"), "{check}: {report:#}");
+    }
+    assert_eq!((result(&report, "api-access"), result(&report, "configuration")), ("ok", "ok"), "{report:#}");
+    // One call of the program that runs, and one of this command.
+    assert_eq!(hns.emulator.hung_calls(), 2);
+    hns.emulator.release();
+}
+
+#[test]
+fn a_token_that_has_expired_is_a_failure() {
+    let claims = BASE64_URL.encode(r#"{"exp": 1700000000}"#);
+    let token = format!("e30.{claims}.c2ln");
+    let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of(BOUTIQUE));
+    // A server that does not check the token, so that only this check fails.
+    cluster.server.allow_tokens([token.as_str()]);
+    let kubeconfig = cluster.flag(&Credentials::Token(token));
+    let report = hnsproxy(&["doctor", &kubeconfig, &hns.flag(), "-o=json"]).expect(1).json();
+    assert_eq!(failures(&report), ["credentials-expiry"], "{report:#}");
 }

@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod bundle;
 mod commands;
 mod configuration;
 mod doctor;

@@ -1,6 +1,7 @@
 //! What was gathered of a node. Each source may be missing, with the reason.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use hcn::schema::{Endpoint, LoadBalancer, Network};
 use hcn::{ApiVersion, Guid, Version};
@@ -12,12 +13,12 @@ use super::port_ranges::PortRanges;
 use crate::config::Note;
 
 /// What a source has, or why it is missing.
-pub(super) type Source<T> = Result<T, String>;
+pub(in crate::commands) type Source<T> = Result<T, String>;
 
-pub(super) struct Facts {
+pub(in crate::commands) struct Facts {
     pub(super) description: String,
     /// What Windows says about itself.
-    pub(super) host: Source<HostFacts>,
+    pub(in crate::commands) host: Source<HostFacts>,
     pub(super) hns: Source<HnsFacts>,
     /// The error of HNS, if it was asked and could not be read.
     pub(super) hns_error: Option<String>,
@@ -28,6 +29,8 @@ pub(super) struct Facts {
     /// The node ports of all Services.
     pub(super) node_ports: Source<BTreeSet<u16>>,
     pub(super) api_server: Source<ApiServerFacts>,
+    /// How the DNS servers of the cluster answer.
+    pub(super) dns: Source<Vec<DnsAnswer>>,
     /// The running hnsproxy.
     pub(super) process: Source<ProcessFacts>,
     /// The ports that Windows gives to programs, and those that are reserved.
@@ -104,6 +107,51 @@ pub(super) struct ApiServerFacts {
     pub(super) reviews: Source<Vec<Review>>,
     /// By how many seconds the clock of this host is ahead of that of the API server.
     pub(super) clock_ahead_seconds: Source<i64>,
+    /// Of the credentials that say when they expire.
+    pub(super) expiries: Source<Vec<Expiry>>,
+}
+
+/// When a credential expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Expiry {
+    /// Of a client certificate, else of a token.
+    pub(super) is_certificate: bool,
+    pub(super) seconds_left: i64,
+    /// `None` if its begin is not known.
+    pub(super) lifetime_seconds: Option<i64>,
+}
+
+/// A DNS server of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DnsServer {
+    /// `NAMESPACE/NAME`.
+    pub(super) service: String,
+    pub(super) address: SocketAddr,
+    pub(super) transport: Transport,
+    /// Else it is a frontend at a cluster IP.
+    pub(super) is_backend: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DnsAnswer {
+    pub(super) server: DnsServer,
+    /// The code of the answer (RCODE), or why there is none.
+    pub(super) code: Result<u8, String>,
 }
 
 /// The answer of the API server to the question whether this user may do something.
@@ -177,6 +225,7 @@ pub(super) mod testing {
             services: missing(),
             node_ports: missing(),
             api_server: missing(),
+            dns: missing(),
             process: missing(),
             port_ranges: missing(),
             proxies: missing(),
@@ -186,7 +235,13 @@ pub(super) mod testing {
     /// An API server that answers, and nothing else is known of it.
     pub(in crate::commands::doctor) fn api_server() -> ApiServerFacts {
         let missing = || "not read".to_owned();
-        ApiServerFacts { error: None, missing_node: None, reviews: Err(missing()), clock_ahead_seconds: Err(missing()) }
+        ApiServerFacts {
+            error: None,
+            missing_node: None,
+            reviews: Err(missing()),
+            clock_ahead_seconds: Err(missing()),
+            expiries: Err(missing()),
+        }
     }
 
     pub(in crate::commands::doctor) fn hns(

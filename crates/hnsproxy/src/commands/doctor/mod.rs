@@ -3,6 +3,7 @@
 mod api_server;
 mod check;
 mod checks;
+mod dns;
 mod facts;
 mod gather;
 mod port_ranges;
@@ -15,13 +16,14 @@ use crate::cli::DoctorArgs;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::output;
-use report::{Report, text};
+pub(super) use gather::{Gathered, SessionInputs, gather, process_server};
+pub(super) use report::{Report, text};
 
 /// Exit code: nothing could be checked.
 const NOTHING_CHECKED: u8 = 2;
 
 pub(super) fn main(args: &DoctorArgs, config: &Config) -> Result<u8, CommandError> {
-    let facts = gather::gather(args, config);
+    let facts = gather(args, config).facts;
     let report = Report::of(&facts);
     output::print(args.proxy.output.output, &report, |layout| text(&report, layout))?;
     Ok(if report.has_failure() {

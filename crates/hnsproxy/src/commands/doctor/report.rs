@@ -9,7 +9,7 @@ use crate::view::Layout;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(in crate::commands) struct Report {
     /// Which HNS this is.
     description: String,
     checks: Vec<Checked>,
@@ -34,7 +34,7 @@ struct Checked {
 }
 
 impl Report {
-    pub(super) fn of(facts: &Facts) -> Self {
+    pub(in crate::commands) fn of(facts: &Facts) -> Self {
         Self {
             description: facts.description.clone(),
             checks: ALL.iter().map(|check| Checked::of(check, (check.run)(facts))).collect(),
@@ -76,7 +76,7 @@ impl Checked {
 const MAX_SHOWN: usize = 10;
 
 /// Each check with its result on a line of its own: the sentences are longer than the columns of a table.
-pub(super) fn text(report: &Report, layout: Layout) -> String {
+pub(in crate::commands) fn text(report: &Report, layout: Layout) -> String {
     let shown = if layout == Layout::Wide { usize::MAX } else { MAX_SHOWN };
     let mut lines = vec![report.description.clone()];
     for checked in &report.checks {

@@ -54,7 +54,7 @@ pub(super) fn v2_ids(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Guid>, Error> {
 }
 
 /// The v2 document of an object. One that is not JSON is its text.
-pub(super) fn v2_document(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<Value, Error> {
+pub(in crate::commands) fn v2_document(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<Value, Error> {
     let open = Call::Open { kind, id };
     let Reply::Handle(handle) = hcn.call(&open)? else { return Err(invalid(&open, "expected a handle")) };
     let properties = text(hcn, &Call::Query { kind, handle, query: Query::all().to_json() });
@@ -64,7 +64,7 @@ pub(super) fn v2_document(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<Value, 
 }
 
 /// The id of a v1 document.
-pub(super) fn id_of(document: &Value) -> Option<Guid> {
+pub(in crate::commands) fn id_of(document: &Value) -> Option<Guid> {
     document.get("ID")?.as_str()?.parse().ok()
 }
 

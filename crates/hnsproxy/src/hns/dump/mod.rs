@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::HnsError;
+use crate::bundle_file::{self, is_bundle};
 use json::Part;
 
 /// The extensions of files that are read in a directory. Scripts write JSON to text files, too.
@@ -58,12 +59,16 @@ impl std::fmt::Display for LeftOut {
     }
 }
 
-/// Reads a host document, a dump, or a directory of dumps.
+/// Reads a host document, a dump, a directory of dumps, or a bundle.
 ///
 /// # Errors
 /// If the file or directory cannot be read, if the host document is invalid, or if there is no HNS object.
 pub(super) fn read(path: &Path) -> Result<Content, HnsError> {
     let unreadable = |source| HnsError::Unreadable { path: path.to_owned(), source };
+    if is_bundle(path) {
+        let text = bundle_file::read_part(path, bundle_file::HNS).map_err(unreadable)?;
+        return of_text(&bundle_file::part_path(path, bundle_file::HNS), &text);
+    }
     if !path.is_dir() {
         return of_text(path, &read_text(path).map_err(unreadable)?);
     }

@@ -5,6 +5,8 @@ pub(super) mod api_access;
 pub(super) mod builds;
 pub(super) mod clock;
 pub(super) mod configuration;
+pub(super) mod credentials;
+pub(super) mod dns_answers;
 pub(super) mod dsr;
 pub(super) mod endpoint_states;
 pub(super) mod foreign;
@@ -35,11 +37,13 @@ pub(super) static ALL: &[&Check] = &[
     &foreign::CHECK,
     &process::SECOND_PROXY,
     &services::DNS,
+    &dns_answers::CHECK,
     &services::KUBERNETES,
     &configuration::CHECK,
     &api_access::CHECK,
     &permissions::CHECK,
     &clock::CHECK,
+    &credentials::CHECK,
     &ports::CHECK,
     &process::IN_SYNC,
 ];

@@ -1,18 +1,20 @@
-//! A DNS query, and whether a message answers it ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
+//! A DNS query, and the code of a message that answers it ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
 
 /// A name that the DNS of a cluster with the default domain answers itself, without asking another server.
 const NAME: [&str; 5] = ["kubernetes", "default", "svc", "cluster", "local"];
 /// The bytes of a message before its questions.
-const HEADER: usize = 12;
+pub const HEADER: usize = 12;
 /// The first bit of the flags: the message is a response.
 const RESPONSE: u8 = 0x80;
+/// The bits of the code in the second byte of the flags.
+const CODE: u8 = 0x0f;
 /// Recursion desired: for a cluster with another domain.
 const RECURSION_DESIRED: u8 = 0x01;
 /// `A` and `IN`.
 const TYPE_AND_CLASS: [u8; 4] = [0, 1, 0, 1];
 
 /// The query for an IPv4 address with this id.
-pub(super) fn query(id: u16) -> Vec<u8> {
+pub fn query(id: u16) -> Vec<u8> {
     let [high, low] = id.to_be_bytes();
     // One question, and no records.
     let mut message = vec![high, low, RECURSION_DESIRED, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -25,11 +27,15 @@ pub(super) fn query(id: u16) -> Vec<u8> {
     message
 }
 
-/// Whether a message is a response to the query with this id. Its code does not matter: a server that knows no such name is there too.
-pub(super) fn answers(message: &[u8], id: u16) -> bool {
+/// The code (RCODE) of a response to the query with this id; `None` if the message is no such response.
+pub fn code(message: &[u8], id: u16) -> Option<u8> {
     match message {
-        [high, low, flags, ..] => message.len() >= HEADER && [*high, *low] == id.to_be_bytes() && flags & RESPONSE != 0,
-        _ => false,
+        [high, low, flags, more, ..]
+            if message.len() >= HEADER && [*high, *low] == id.to_be_bytes() && flags & RESPONSE != 0 =>
+        {
+            Some(more & CODE)
+        }
+        _ => None,
     }
 }
 
@@ -50,8 +56,8 @@ mod tests {
         let mut response = query.clone();
         // NXDOMAIN.
         (response[2], response[3]) = (0x81, 0x83);
-        assert!(answers(&response, 7));
-        assert!(!answers(&response, 8) && !answers(&query, 7), "another id, or a query");
-        assert!(!answers(&response[..11], 7) && !answers(&[], 7));
+        assert_eq!(code(&response, 7), Some(3));
+        assert_eq!((code(&response, 8), code(&query, 7)), (None, None), "another id, or a query");
+        assert_eq!((code(&response[..11], 7), code(&[], 7)), (None, None));
     }
 }

@@ -1,0 +1,28 @@
+//! The arguments of `bundle`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DoctorArgs;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  On the node, with the flags of the hnsproxy that runs there:
+    hnsproxy bundle node.zip --config=C:\\k\\kube-proxy.yaml
+  On any computer, with the flags that arguments.json of the bundle has:
+    hnsproxy plan --from node.zip --hns emulated:node.zip --enable-dsr=true
+
+Exit codes: 0 written with all parts; 1 written without some parts, which manifest.json names, or an error.";
+
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// The file to write.
+    #[arg(value_name = "FILE.zip")]
+    pub file: PathBuf,
+    /// Replace FILE.zip if it exists.
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub node: DoctorArgs,
+}

@@ -1,0 +1,136 @@
+//! The end of the log files, and the event log of Windows.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hcn_survey::output;
+
+use super::super::bounded::begin;
+use super::part::Part;
+use crate::cli::LogOutputArgs;
+use crate::saved_file::open_regular;
+
+/// Of all files of a log together, in bytes: the newest part of it.
+const MAX_LOG: u64 = 10 << 20;
+/// The largest number of files of a log that are read.
+const MAX_FILES: u32 = 20;
+/// Of all files of a log, or of an event log.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// The parts with event logs, the name of each log, and which of its events.
+const EVENT_LOGS: [(&str, &str, &str); 3] = [
+    ("events/hnsproxy.txt", "Application", "/q:*[System[Provider[@Name='hnsproxy']]]"),
+    ("events/hns-admin.txt", "Microsoft-Windows-Host-Network-Service-Admin", "/q:*"),
+    ("events/system.txt", "System", "/q:*[System[(Level=1 or Level=2 or Level=3)]]"),
+];
+
+/// `of_process` is the log file of the running hnsproxy.
+pub(super) fn parts(args: &LogOutputArgs, of_process: Option<PathBuf>) -> Vec<Part> {
+    let files: BTreeSet<PathBuf> = args.file().map(|file| file.path).into_iter().chain(of_process).collect();
+    let mut parts = Vec::new();
+    if files.is_empty() {
+        parts.push(Part::not_applicable(
+            "log",
+            "no log file is known: the log goes to standard error, or set --log-file",
+        ));
+    }
+    for (number, file) in files.into_iter().enumerate() {
+        parts.extend(log(&format!("log/{number}"), &file));
+    }
+    parts.extend(EVENT_LOGS.map(|(name, log, query)| event_log(name, log, query)));
+    parts
+}
+
+/// The files of a log, the newest first.
+fn log(prefix: &str, log: &Path) -> Vec<Part> {
+    let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let path = log.to_owned();
+    let read = begin(LIMIT, move || tails(&path, MAX_LOG)).wait();
+    let failed = |error: String| {
+        vec![Part::text(format!("{prefix}/{name}"), Err(format!("cannot read {}: {error}", log.display())))]
+    };
+    match read {
+        Ok(Ok(texts)) => {
+            let named = texts.into_iter().enumerate().map(|(number, text)| {
+                let suffix = if number == 0 { String::new() } else { format!(".{number}") };
+                Part::text(format!("{prefix}/{name}{suffix}"), Ok(text))
+            });
+            named.collect()
+        }
+        Ok(Err(error)) => failed(error.to_string()),
+        Err(reason) => failed(reason),
+    }
+}
+
+/// The ends of a log file and of its backups, up to a size together.
+fn tails(log: &Path, max: u64) -> io::Result<Vec<String>> {
+    let mut newest = tail(log, max)?;
+    let (mut texts, mut left) = (Vec::new(), max);
+    for number in 1..=MAX_FILES {
+        let Tail { text, is_whole } = newest;
+        left = left.saturating_sub(text.len() as u64);
+        texts.push(text);
+        let mut name = OsString::from(log);
+        name.push(format!(".{number}"));
+        match tail(Path::new(&name), left) {
+            Ok(backup) if is_whole && left > 0 => newest = backup,
+            _ => break,
+        }
+    }
+    Ok(texts)
+}
+
+/// The last lines of a file.
+struct Tail {
+    text: String,
+    /// Whether these are all lines.
+    is_whole: bool,
+}
+
+fn tail(path: &Path, max: u64) -> io::Result<Tail> {
+    let mut file = open_regular(path)?;
+    let begin = file.metadata()?.len().saturating_sub(max);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    // The first line is cut, unless the file begins there.
+    let whole_lines = text.split_once('\n').filter(|_| begin > 0).map(|(_, rest)| rest.to_owned());
+    Ok(Tail { text: whole_lines.unwrap_or_else(|| text.into_owned()), is_whole: begin == 0 })
+}
+
+fn event_log(name: &'static str, log: &'static str, query: &'static str) -> Part {
+    if !cfg!(windows) {
+        return Part::not_applicable(name, "only on Windows");
+    }
+    // The last 500 events, the newest first.
+    let arguments = ["qe", log, query, "/c:500", "/rd:true", "/f:text"];
+    let text = begin(LIMIT, move || output("wevtutil.exe", &arguments)).wait();
+    Part::text(name, text.and_then(|text| text.ok_or_else(|| "cannot start wevtutil.exe".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_lines_of_a_log_and_its_backups_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        for (name, text) in
+            [("log", "five\nsix\n"), ("log.1", "three\nfour\n"), ("log.2", "one\ntwo\n"), ("log.4", "zero\n")]
+        {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        let texts = |max| tails(&log, max).unwrap();
+        assert_eq!(texts(100), ["five\nsix\n", "three\nfour\n", "one\ntwo\n"]);
+        assert_eq!(texts(16), ["five\nsix\n", "four\n"]);
+        assert_eq!(texts(5), ["six\n"]);
+        tails(&directory.path().join("missing"), 5).unwrap_err();
+    }
+}

@@ -1,0 +1,86 @@
+//! A part of a bundle, before secrets are removed from it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::redact::Secrets;
+
+/// The largest part, in bytes. Larger ones are missing.
+const MAX_PART: usize = 256 << 20;
+
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) content: Content,
+}
+
+pub(super) enum Content {
+    /// Written as JSON.
+    Document(Value),
+    /// As [`Document`](Self::Document), made of fields without secrets only, and read by a replay: nothing is changed but what has the form of a secret.
+    Replayed(Value),
+    Text(String),
+    Absent(Absent),
+}
+
+/// Why there is no content.
+pub(super) enum Absent {
+    /// It should be there.
+    Missing(String),
+    /// This node does not have it.
+    NotApplicable(String),
+}
+
+impl Part {
+    pub(super) fn new(name: impl Into<String>, content: Content) -> Self {
+        Self { name: name.into(), content }
+    }
+
+    /// A document, or the reason why it is missing.
+    pub(super) fn document(name: impl Into<String>, document: Result<impl Serialize, String>) -> Self {
+        let value = document.and_then(|document| serde_json::to_value(document).map_err(|error| error.to_string()));
+        Self::new(name, value.map_or_else(Content::missing, Content::Document))
+    }
+
+    /// A text, or the reason why it is missing.
+    pub(super) fn text(name: impl Into<String>, text: Result<String, String>) -> Self {
+        Self::new(name, text.map_or_else(Content::missing, Content::Text))
+    }
+
+    /// A document that a replay reads, or the reason why it is missing.
+    pub(super) fn replayed(name: impl Into<String>, document: Result<Value, String>) -> Self {
+        Self::new(name, document.map_or_else(Content::missing, Content::Replayed))
+    }
+
+    /// What this node does not have, with the reason.
+    pub(super) fn not_applicable(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new(name, Content::Absent(Absent::NotApplicable(reason.into())))
+    }
+}
+
+impl Content {
+    fn missing(reason: String) -> Self {
+        Self::Absent(Absent::Missing(reason))
+    }
+
+    /// The text that is written.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn without_secrets(self, secrets: &Secrets) -> Result<String, Absent> {
+        let text = match self {
+            Self::Document(document) => pretty(&secrets.document(document)),
+            Self::Replayed(document) => pretty(&Secrets::default().document(document)),
+            Self::Text(text) => secrets.text(&text),
+            Self::Absent(Absent::Missing(reason)) => return Err(Absent::Missing(secrets.text(&reason))),
+            Self::Absent(absent) => return Err(absent),
+        };
+        if text.len() > MAX_PART {
+            return Err(Absent::Missing(format!("larger than {} MiB", MAX_PART >> 20)));
+        }
+        Ok(text)
+    }
+}
+
+fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,127 @@
+//! Sends a DNS query to servers, by UDP and TCP, all at the same time.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use super::facts::{DnsAnswer, DnsServer, Transport};
+use crate::dns_message::{HEADER, code, query};
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// A connected socket receives only from its server, so it needs no random number.
+const ID: u16 = 1;
+/// A UDP answer without EDNS has at most this number of bytes (RFC 1035, section 2.3.4).
+const MAX_UDP: usize = 512;
+
+/// The answers, in the order of the servers.
+pub(super) fn ask(servers: Vec<DnsServer>) -> Vec<DnsAnswer> {
+    thread::scope(|scope| {
+        let begun: Vec<_> = servers
+            .into_iter()
+            .map(|server| {
+                let (address, transport) = (server.address, server.transport);
+                (server, scope.spawn(move || code_of(address, transport)))
+            })
+            .collect();
+        let answer = |(server, thread): (DnsServer, thread::ScopedJoinHandle<'_, io::Result<u8>>)| {
+            let code = thread.join().unwrap_or_else(|_| Err(io::Error::other("the query failed")));
+            DnsAnswer { server, code: code.map_err(|error| reason(&error)) }
+        };
+        begun.into_iter().map(answer).collect()
+    })
+}
+
+fn reason(error: &io::Error) -> String {
+    // The names of the system differ.
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("no answer in {} s", TIMEOUT.as_secs()),
+        _ => error.to_string(),
+    }
+}
+
+/// The code of the answer (RCODE).
+fn code_of(address: SocketAddr, transport: Transport) -> io::Result<u8> {
+    let answer = match transport {
+        Transport::Udp => by_udp(address)?,
+        Transport::Tcp => by_tcp(address)?,
+    };
+    code(&answer, ID).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not DNS"))
+}
+
+fn by_udp(address: SocketAddr) -> io::Result<Vec<u8>> {
+    let any = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.connect(address)?;
+    socket.send(&query(ID))?;
+    let mut answer = vec![0; MAX_UDP];
+    let length = socket.recv(&mut answer)?;
+    answer.truncate(length);
+    Ok(answer)
+}
+
+fn by_tcp(address: SocketAddr) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let question = query(ID);
+    let length = u16::try_from(question.len()).unwrap_or_default();
+    stream.write_all(&[&length.to_be_bytes()[..], &question].concat())?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    // The header is enough, and a server that sends the rest slowly is not waited for.
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(length)).min(HEADER)];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn server(address: SocketAddr, transport: Transport) -> DnsServer {
+        DnsServer { service: "kube-system/kube-dns".into(), address, transport, is_backend: false }
+    }
+
+    /// The answer with a code to a question.
+    fn answer(question: &[u8], code: u8) -> Vec<u8> {
+        let mut answer = question.to_vec();
+        answer[2] |= 0x80;
+        answer[3] |= code;
+        answer
+    }
+
+    #[test]
+    fn servers_that_answer_have_a_code_and_others_a_reason() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let servers = vec![
+            server(udp.local_addr().unwrap(), Transport::Udp),
+            server(tcp.local_addr().unwrap(), Transport::Tcp),
+            server(silent.local_addr().unwrap(), Transport::Udp),
+            server(closed, Transport::Tcp),
+        ];
+        let udp = thread::spawn(move || {
+            let mut question = [0; MAX_UDP];
+            let (length, from) = udp.recv_from(&mut question).unwrap();
+            udp.send_to(&answer(&question[..length], 3), from).unwrap();
+        });
+        let tcp = thread::spawn(move || {
+            let mut stream = tcp.accept().unwrap().0;
+            let mut question = vec![0; 2 + query(ID).len()];
+            stream.read_exact(&mut question).unwrap();
+            let answer = answer(&question[2..], 0);
+            stream.write_all(&[&u16::try_from(answer.len()).unwrap().to_be_bytes()[..], &answer].concat()).unwrap();
+        });
+        let codes: Vec<_> = ask(servers).into_iter().map(|answer| answer.code).collect();
+        assert_eq!(codes[..3], [Ok(3), Ok(0), Err("no answer in 2 s".to_owned())]);
+        assert!(codes[3].is_err());
+        udp.join().unwrap();
+        tcp.join().unwrap();
+    }
+}

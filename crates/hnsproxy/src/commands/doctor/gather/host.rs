@@ -1,0 +1,40 @@
+//! Asks Windows about itself, its ports and its processes.
+
+use hcn_survey::{HostFacts, output};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::super::facts::HnsFacts;
+use super::super::port_ranges::{self, PortRanges};
+
+pub(super) fn facts() -> HostFacts {
+    HostFacts::read(None)
+}
+
+pub(super) fn with_version(host: HostFacts, hns: Option<&HnsFacts>) -> HostFacts {
+    HostFacts { hns_version: hns.map(|hns| hns.version.to_string()), ..host }
+}
+
+/// The port ranges that `netsh` prints. The functions of Windows for them would need unsafe code.
+pub(super) fn port_ranges() -> PortRanges {
+    let mut text = String::new();
+    for (what, protocol) in
+        ["dynamicport", "excludedportrange"].into_iter().flat_map(|what| [(what, "tcp"), (what, "udp")])
+    {
+        let output = output("netsh.exe", &["int", "ipv4", "show", what, protocol]).unwrap_or_default();
+        // The words are in the language of Windows, and may lack the name of the protocol.
+        text.push_str(&format!("{protocol}\n{output}\n"));
+    }
+    port_ranges::parse(&text)
+}
+
+/// The processes with the name of a proxy, without this one. hnsproxy has that of kube-proxy if it has replaced its program.
+pub(super) fn proxies() -> Vec<String> {
+    let mut system = System::new();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing().without_tasks());
+    let own = sysinfo::get_current_pid().ok();
+    let others = system.processes().iter().filter(|(id, _)| Some(**id) != own);
+    let names: Vec<_> = others.map(|(id, process)| (process.name().to_string_lossy().to_lowercase(), id)).collect();
+    let is_proxy = |name: &str| ["hnsproxy", "kube-proxy"].contains(&name.strip_suffix(".exe").unwrap_or(name));
+    let found = names.iter().filter(|(name, _)| is_proxy(name));
+    found.map(|(name, id)| format!("{name} (process id {id})")).collect()
+}
