@@ -90,6 +90,7 @@ pub(crate) fn build_with_route<'a>(
     let background = Background::start().map_err(CommandError::Background)?;
     let tls = ListenerTls::open(&args.tls)?;
     let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
+    hns.record_overdue_calls(history.clone());
     let services = Arc::default();
     let context = Context { args, tls, hns, events, store, metrics, history, services, calls, background };
     let source = Source::at_start(&args.proxy, config)?;
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
     use crate::cli::{self, Command};
     use crate::hns::HnsChoice;
-    use crate::http_client::get_json;
+    use crate::http_client::Server;
     use crate::status::Status;
 
     fn recording(file: &str) -> PathBuf {
@@ -308,10 +309,11 @@ mod tests {
         let (hns, bound) = (&parts.hns, parts.build());
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
-        assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        let server = Server { address, certificate_file: None };
+        assert!(server.get_json::<Value>("/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
         parts.shutdown.request();
         bound.run().unwrap();
-        assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
+        assert!(server.get_json::<Value>("/configz").is_err(), "the address is free again");
     }
 }

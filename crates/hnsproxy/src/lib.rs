@@ -35,6 +35,7 @@ pub mod panic_hook;
 pub mod reporting;
 pub mod reservation;
 pub mod saved_file;
+pub mod screen;
 pub mod serve;
 pub mod session;
 pub mod shutdown;

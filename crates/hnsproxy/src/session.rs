@@ -3,6 +3,7 @@
 mod explained;
 mod probed;
 mod records;
+mod services;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -48,6 +49,8 @@ pub struct Session {
     start: Instant,
     records: Records,
     services: Arc<ServiceTable>,
+    /// Whether the table has the Services of this session. Before, it has those of the session before.
+    has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
@@ -96,6 +99,7 @@ impl Session {
             start: Instant::now(),
             records: Records::default(),
             services: Arc::default(),
+            has_services: false,
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             state_file: StateFile::default(),
@@ -123,10 +127,9 @@ impl Session {
         self
     }
 
-    /// Keeps this table of Services up to date, which it clears first.
+    /// Keeps this table of Services up to date, once the cluster is complete.
     #[must_use]
     pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
-        services.clear();
         self.services = services;
         self
     }
@@ -248,7 +251,7 @@ impl Session {
         self.report_drift();
         self.log_choices();
         if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
-            if self.reservations.answer(&mut self.reconciler) {
+            if self.reservations.reserve_requested(&mut self.reconciler) {
                 return self.audit().map(|()| false);
             }
             // `source_vip_absent` now has the reason why no address was reserved.
@@ -365,7 +368,7 @@ impl Session {
         self.log_unreadable_members();
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
-        self.state_file.confirm(self.start.elapsed(), confirmed);
+        self.state_file.record(self.start.elapsed(), confirmed);
         let mut conditions = self.reconciler.conditions();
         conditions.extend(self.probed.conditions());
         if *conditions != *self.conditions {
@@ -373,15 +376,6 @@ impl Session {
             self.conditions = conditions.into();
         }
         next
-    }
-
-    fn update_services(&mut self) {
-        let changed = self.reconciler.take_recomputed().into_iter();
-        let changed = changed.map(|service| {
-            let summary = self.reconciler.summary(&service);
-            (service, summary)
-        });
-        self.services.update(changed, self.reconciler.unsettled());
     }
 
     /// Shows on a terminal how far a long programming is, and logs it elsewhere.

@@ -45,6 +45,8 @@ mod refusals;
 mod rig;
 #[path = "suite/scenarios/mod.rs"]
 mod scenarios;
+#[path = "suite/service_changes.rs"]
+mod service_changes;
 #[path = "suite/switch.rs"]
 mod switch;
 #[path = "suite/truth.rs"]

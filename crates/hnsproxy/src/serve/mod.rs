@@ -2,6 +2,7 @@
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 
+mod answers;
 mod connection;
 mod connections;
 mod debug;
@@ -51,6 +52,7 @@ use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
+use process::RunningPage;
 use status_api::StatePage;
 pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
 
@@ -156,6 +158,11 @@ impl Shared {
     fn state(&self, snapshot: &StatusSnapshot) -> StatePage {
         let Proxy { metrics, overdue, .. } = &self.proxy;
         StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
+    }
+
+    /// The process, for pages that clients poll.
+    fn running(&self) -> RunningPage {
+        RunningPage { started: self.proxy.store.started() }
     }
 
     /// What is served at one address, without TLS. The name is the label of metrics.

@@ -117,11 +117,13 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
         Ok(format) => format,
         Err(error) => return (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], error).into_response(),
     };
-    let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
+    let (settings, store) = (&shared.settings, &shared.proxy.store);
+    let snapshot = store.snapshot();
     let log = log::file_status().map(LogPage::from).unwrap_or_default();
     let page = StatuszPage::new(
         shared.state(&snapshot),
         &snapshot,
+        store.started(),
         log,
         settings.tls.pages(),
         &settings.version,

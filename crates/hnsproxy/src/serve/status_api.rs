@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hcn::{ApiVersion, SlowCall, UnreadableMember};
 use proxy::settings::Capabilities;
@@ -46,7 +45,7 @@ pub(super) struct ProcessPage {
     /// The version that is reported as kube-proxy's.
     pub(super) version: String,
     pub(super) hnsproxy_version: &'static str,
-    /// RFC 3339.
+    /// RFC 3339. Another value shows that the process has restarted.
     pub(super) started: jiff::Timestamp,
     pub(super) uptime_seconds: u64,
     /// The pages at the address of metrics.
@@ -220,6 +219,7 @@ impl StatuszPage {
     pub(super) fn new(
         state: StatePage,
         snapshot: &StatusSnapshot,
+        started: jiff::Timestamp,
         log: LogPage,
         tls: Vec<TlsPage>,
         version: &str,
@@ -228,7 +228,7 @@ impl StatuszPage {
         let process = ProcessPage {
             version: version.to_owned(),
             hnsproxy_version: env!("CARGO_PKG_VERSION"),
-            started: snapshot.now.wall_at(Duration::ZERO),
+            started,
             uptime_seconds: snapshot.now.elapsed.as_secs(),
             paths,
         };
@@ -369,6 +369,7 @@ impl From<Capabilities> for CapabilitiesPage {
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use serde_json::json;
 

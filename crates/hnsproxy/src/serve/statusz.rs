@@ -117,6 +117,7 @@ mod tests {
         snapshot.status = Arc::new(Status { unreadable_members, programming, ..Status::clone(&snapshot.status) });
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
+        let started = "2026-01-02T02:02:02Z".parse().unwrap();
         let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
         let tls = TlsPage {
             listener: "metrics",
@@ -124,8 +125,15 @@ mod tests {
             key_file: "tls.key".into(),
             error: Some("cannot read tls.crt".to_owned()),
         };
-        let text =
-            text(&StatuszPage::new(state, &snapshot, log, vec![tls], "v1.36.2-here", vec!["/healthz", "/readyz"]));
+        let text = text(&StatuszPage::new(
+            state,
+            &snapshot,
+            started,
+            log,
+            vec![tls],
+            "v1.36.2-here",
+            vec!["/healthz", "/readyz"],
+        ));
         let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
         let (waiting, nil) = (&snapshot.status.unready, Guid::nil());
         for part in [

@@ -15,6 +15,8 @@ pub struct ServiceSummary {
     pub load_balancers: usize,
     /// The addresses that serve for any frontend.
     pub backends: usize,
+    /// Whether the Service has changed since its desired state was computed. The numbers are those from before.
+    pub is_outdated: bool,
 }
 
 /// The frontends of a Service that are not in sync.
@@ -27,9 +29,11 @@ pub struct Unsettled {
 }
 
 impl Reconciler {
-    /// The Services whose desired state was computed since the last call of this function, deleted ones included.
-    pub fn take_recomputed(&mut self) -> BTreeSet<ServiceName> {
-        std::mem::take(&mut self.recomputed)
+    /// The Services whose [`summary`](Self::summary) may have changed since the last call of this function, deleted ones included.
+    pub fn take_changed_services(&mut self) -> BTreeSet<ServiceName> {
+        let mut changed = std::mem::take(&mut self.changed_services);
+        changed.append(&mut self.desired.take_reassigned());
+        changed
     }
 
     /// `None` if the Service does not exist.
@@ -43,6 +47,7 @@ impl Reconciler {
             frontends: specs.len(),
             load_balancers: specs.iter().filter(|spec| has_load_balancer(spec.frontend, &spec.targets)).count(),
             backends: backends.len(),
+            is_outdated: self.changes.contains(service),
         })
     }
 
