@@ -100,6 +100,8 @@ pub struct Settings {
     flagz: bool,
     /// Whether `/statusz` is served.
     statusz: bool,
+    /// Whether scrapers get native histograms.
+    native_histograms: bool,
     /// Whether `/debug/flags` is served, which changes the verbosity.
     profiling: bool,
     /// The metrics that the configuration alone determines.
@@ -139,6 +141,7 @@ impl Settings {
             flags: config.flags(),
             flagz: config.gates.enabled(Gate::ComponentFlagz),
             statusz: config.gates.enabled(Gate::ComponentStatusz),
+            native_histograms: config.gates.enabled(Gate::NativeHistograms),
             profiling: config.profiling,
             facts: metrics::facts(config),
         }

@@ -69,7 +69,9 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     let Proxy { store, metrics, overdue, credentials, .. } = &shared.proxy;
     let snapshot = store.snapshot();
     let facts = [shared.settings.facts.clone(), metrics::credentials(&credentials())].concat();
-    let format = metrics::Format::preferred(accepted(&headers));
+    let accept = accepted(&headers);
+    let format =
+        if shared.settings.native_histograms { metrics::Format::preferred(accept) } else { metrics::Format::Text };
     match metrics.page(format, &snapshot, overdue(), &facts) {
         Some(page) => ([(header::CONTENT_TYPE, format.content_type())], page).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
