@@ -17,11 +17,13 @@ mod pages;
 mod probe;
 mod process;
 mod query;
+mod running;
 mod service_health;
 mod services;
 mod status_api;
 mod statusz;
 mod tls;
+mod ui;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,9 +54,9 @@ use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
-use process::RunningPage;
+use running::RunningPage;
 use status_api::StatePage;
-pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
+pub use tls::{ListenerTls, TlsError};
 
 /// The number of concurrent requests for explanations: the control loop answers them, between its runs.
 const MAX_EXPLANATIONS: usize = 4;
@@ -104,6 +106,8 @@ pub struct Settings {
     native_histograms: bool,
     /// Whether `/debug/flags` is served, which changes the verbosity.
     profiling: bool,
+    /// Whether `/ui/` is served.
+    ui: bool,
     /// The metrics that the configuration alone determines.
     facts: Vec<Sample>,
 }
@@ -126,7 +130,7 @@ pub struct Proxy {
 
 impl Settings {
     /// `host_names` are allowed beside the host name of the operating system.
-    pub fn of(config: &Config, host_names: &[String], tls: ListenerTls) -> Self {
+    pub fn of(config: &Config, host_names: &[String], ui: bool, tls: ListenerTls) -> Self {
         let own_name = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
             healthz_address: config.healthz_address,
@@ -143,6 +147,7 @@ impl Settings {
             statusz: config.gates.enabled(Gate::ComponentStatusz),
             native_histograms: config.gates.enabled(Gate::NativeHistograms),
             profiling: config.profiling,
+            ui,
             facts: metrics::facts(config),
         }
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::running::RunningPage;
 use super::services::{ServicePage, reasons, service_page};
 use super::status_api::{
     API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage, StatePage,
@@ -17,13 +17,6 @@ use crate::status::{CallSummary, MINUTES};
 
 /// The Services that `/debug/pending` lists. `/debug/services` has all.
 const MAX_PENDING: usize = 100;
-
-/// The process that answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct RunningPage {
-    /// Another value shows that the process has restarted.
-    pub(super) started: Timestamp,
-}
 
 #[derive(Debug, Serialize)]
 struct HnsCallsPage {
