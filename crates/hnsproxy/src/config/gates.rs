@@ -55,7 +55,7 @@ gates! {
     LoggingBetaOptions: Beta, "Allows the JSON log format";
     MultiCIDRServiceAllocator: Locked, "No effect on Windows";
     NFTablesNetlink: Beta, "No effect on Windows; for mode nftables";
-    NativeHistograms: Beta, "No effect";
+    NativeHistograms: Beta, "Native histograms for scrapers that prefer protobuf";
     PreferSameTrafficDistribution: Locked, "Topology hints for nodes are used";
     WatchListClient: Beta, "Requests streaming lists, and pages where the API server does not support streams";
     WinDSR: Locked, "Allows --enable-dsr";

@@ -6,6 +6,7 @@
 mod catalog;
 mod drift;
 mod failures;
+mod format;
 mod process;
 #[cfg(test)]
 mod reference;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use cluster_source::cluster::CredentialLifetime;
 use hcn::{FinishedCall, SlowCall};
 use jiff::Timestamp;
-use prometheus_client::encoding::prometheus_text::encode;
+use prometheus_client::encoding::{prometheus_protobuf, prometheus_text};
 use prometheus_client::registry::Registry;
 use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
@@ -34,6 +35,7 @@ use crate::mutex::lock;
 use crate::status::StatusSnapshot;
 use drift::UnrepairedDrift;
 use failures::FailedWrites;
+pub(crate) use format::Format;
 pub(crate) use sample::Sample;
 use sample::Samples;
 use vector::{Counters, Histograms, counters, histograms};
@@ -190,25 +192,42 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the text format of Prometheus. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`].
-    pub(crate) fn text(
+    /// All metrics in a format. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`]. `None` if they cannot be
+    /// encoded.
+    pub(crate) fn page(
         &self,
+        format: Format,
         snapshot: &StatusSnapshot,
         overdue: Option<SlowCall>,
         facts: &[Sample],
-    ) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        let mut samples = state::of(snapshot, overdue);
-        samples.extend(process::now());
-        let lost_lines = log::file_status().map_or(0, |file| file.lost_lines);
-        samples.push(Sample::new(&catalog::LOG_LINES_LOST, sample::count(lost_lines)));
-        samples.extend(facts.iter().cloned());
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Samples(samples)));
-        encode(&mut text, &registry)?;
-        Ok(text)
+    ) -> Option<Vec<u8>> {
+        let samples = samples(snapshot, overdue, facts);
+        let registries = [&self.registry, &samples];
+        match format {
+            Format::Text => {
+                let mut text = String::new();
+                registries.iter().try_for_each(|registry| prometheus_text::encode(&mut text, registry)).ok()?;
+                Some(text.into_bytes())
+            }
+            Format::Protobuf => {
+                let encoded = registries.map(|registry| prometheus_protobuf::encode_to_vec(registry).ok());
+                let [own, samples] = encoded;
+                Some([own?, samples?].concat())
+            }
+        }
     }
+}
+
+/// The values that are collected at each request.
+fn samples(snapshot: &StatusSnapshot, overdue: Option<SlowCall>, facts: &[Sample]) -> Registry {
+    let mut samples = state::of(snapshot, overdue);
+    samples.extend(process::now());
+    let lost_lines = log::file_status().map_or(0, |file| file.lost_lines);
+    samples.push(Sample::new(&catalog::LOG_LINES_LOST, sample::count(lost_lines)));
+    samples.extend(facts.iter().cloned());
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Samples(samples)));
+    registry
 }
 
 /// The metrics of the credentials for the API server.

@@ -37,7 +37,7 @@ fn snapshot() -> StatusSnapshot {
 fn text(metrics: &Metrics) -> String {
     let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
     let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
-    metrics.text(&snapshot(), None, &facts).unwrap()
+    String::from_utf8(metrics.page(Format::Text, &snapshot(), None, &facts).unwrap()).unwrap()
 }
 
 /// Of each metric its type, and the labels that its values have.
@@ -176,4 +176,22 @@ fn steps_have_names_for_labels() {
     let action = Action::DeleteEndpoint { id: Guid::nil(), address: "10.0.0.1".parse().unwrap() };
     let step = Step { action, service: None, reason: Reason::NotDesired };
     assert_eq!((step.action.name(), step.reason.as_str()), ("delete_endpoint", "not_desired"));
+}
+
+#[test]
+fn histograms_have_native_buckets_in_protobuf() {
+    let metrics = Metrics::default();
+    for milliseconds in [1, 2, 2, 4000] {
+        let took = Duration::from_millis(milliseconds);
+        metrics.hns_call(&FinishedCall { function: "HNSCall", error: None, took });
+    }
+    let families = prometheus_protobuf::encode(&metrics.registry).unwrap();
+    let family = families.iter().find(|family| family.name == catalog::HNS_CALLS.name).unwrap();
+    let histogram = family.metric[0].histogram.as_ref().unwrap();
+    // 1 ms, twice 2 ms, and 4 s: the numbers of native buckets are differences.
+    assert_eq!((histogram.sample_count, histogram.schema, &histogram.positive_delta[..]), (4, 3, &[1, 1, -1][..]));
+    assert_eq!(histogram.bucket.len(), 16, "classic buckets, for scrapers that want both");
+    let all = metrics.page(Format::Protobuf, &snapshot(), None, &[]).unwrap();
+    let has = |name: &str| all.windows(name.len()).any(|window| window == name.as_bytes());
+    assert!(has("hnsproxy_hns_call_duration_seconds") && has("hnsproxy_load_balancers_desired"));
 }

@@ -1,12 +1,17 @@
 //! Counters and histograms with labels, from the catalog.
 
+use std::time::Duration;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use prometheus_client::registry::Registry;
 
 use super::catalog::{Descriptor, Kind};
 use super::sample::Labels;
+
+/// A histogram with too many native buckets is reset at most this often, as in Kubernetes components. Until then, its buckets become wider.
+const MIN_RESET_DURATION: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Buckets(&'static Descriptor);
@@ -14,10 +19,15 @@ pub(super) struct Buckets(&'static Descriptor);
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         match self.0.kind {
-            Kind::Histogram(bounds) => Histogram::new(bounds()),
+            Kind::Histogram(bounds) => Histogram::new_classic_and_native(bounds(), native()),
             Kind::Counter | Kind::Gauge => Histogram::new([]),
         }
     }
+}
+
+/// The native buckets of all histograms, as in Kubernetes components: each at most 10 % wider than the one before, and at most 160.
+fn native() -> NativeHistogramConfig {
+    NativeHistogramConfig::new(1.1).max_buckets(160).min_reset_duration(MIN_RESET_DURATION)
 }
 
 /// A metric with labels.

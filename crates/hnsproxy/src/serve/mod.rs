@@ -102,6 +102,8 @@ pub struct Settings {
     flagz: bool,
     /// Whether `/statusz` is served.
     statusz: bool,
+    /// Whether scrapers get native histograms.
+    native_histograms: bool,
     /// Whether `/debug/flags` is served, which changes the verbosity.
     profiling: bool,
     /// Whether `/ui/` is served.
@@ -143,6 +145,7 @@ impl Settings {
             flags: config.flags(),
             flagz: config.gates.enabled(Gate::ComponentFlagz),
             statusz: config.gates.enabled(Gate::ComponentStatusz),
+            native_histograms: config.gates.enabled(Gate::NativeHistograms),
             profiling: config.profiling,
             ui,
             facts: metrics::facts(config),

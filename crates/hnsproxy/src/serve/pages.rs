@@ -68,13 +68,16 @@ async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: N
     (StatusCode::FORBIDDEN, [TEXT, NOSNIFF], reason).into_response()
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let Proxy { store, metrics, overdue, credentials, .. } = &shared.proxy;
     let snapshot = store.snapshot();
     let facts = [shared.settings.facts.clone(), metrics::credentials(&credentials())].concat();
-    match metrics.text(&snapshot, overdue(), &facts) {
-        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    let accept = accepted(&headers);
+    let format =
+        if shared.settings.native_histograms { metrics::Format::preferred(accept) } else { metrics::Format::Text };
+    match metrics.page(format, &snapshot, overdue(), &facts) {
+        Some(page) => ([(header::CONTENT_TYPE, format.content_type())], page).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -157,11 +160,16 @@ impl Format {
                 other => Err(format!("unknown format {other:?} (known: json, text)\n")),
             };
         }
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let accept = accepted(headers);
         // `application/json;as=Statusz` asks for the document of Kubernetes components, which this is not.
         let is_json = |media_type: &str| media_type.trim() == "application/json";
         Ok(if accept.split(',').any(is_json) { Self::Json } else { Self::Text })
     }
+}
+
+/// The header `Accept`. Empty if there is none.
+fn accepted(headers: &HeaderMap) -> &str {
+    headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default()
 }
 
 /// The pages other than `/statusz`.

@@ -87,8 +87,10 @@ pub(super) fn exchange_over(
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).ok()?;
+    // Some pages are no text.
+    let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
     let code = lines.next()?.split(' ').nth(1)?.parse().ok()?;

@@ -9,6 +9,7 @@ use super::prometheus::{Prometheus, is_here};
 use super::{alerts, file, kube_proxy, queries, text};
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
+use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
@@ -64,7 +65,7 @@ fn all_queries_have_data_from_a_running_program() {
     }
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let running = eventful(&cluster, &hns);
-    let prometheus = Prometheus::start(&configuration(running.metrics));
+    let prometheus = Prometheus::start(&configuration(running.metrics), &[]);
     for (at, query) in queries::of_dashboards() {
         assert!(!prometheus.wait_for(&query).is_empty(), "{at}");
     }
@@ -92,11 +93,28 @@ fn all_queries_have_data_from_a_running_program() {
 }
 
 #[test]
+fn a_prometheus_that_asks_for_native_histograms_gets_them() {
+    if !is_here() {
+        return;
+    }
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
+    running.wait_until_in_sync();
+    let flag = "--enable-feature=native-histograms";
+    let prometheus = Prometheus::start(&configuration(running.metrics), &[flag]);
+    // Only native histograms have a count that a function reads.
+    prometheus.wait_for("histogram_count(hnsproxy_hns_call_duration_seconds{node=\"win-1\"}) > 0");
+    prometheus.wait_for("histogram_quantile(0.99, hnsproxy_hns_call_duration_seconds{node=\"win-1\"}) > 0");
+    prometheus.wait_for("hnsproxy_load_balancers_in_sync{node=\"win-1\"} > 0");
+    assert_eq!(prometheus.query("hnsproxy_hns_call_duration_seconds_bucket"), Vec::<Value>::new());
+}
+
+#[test]
 fn windows_nodes_are_scraped_at_their_address_and_have_their_name() {
     if !is_here() {
         return;
     }
-    let prometheus = Prometheus::start(&configuration("127.0.0.1:1".parse().unwrap()));
+    let prometheus = Prometheus::start(&configuration("127.0.0.1:1".parse().unwrap()), &[]);
     let targets = || {
         let targets = prometheus.api("targets?state=active")["activeTargets"].as_array().unwrap().clone();
         let own = targets.iter().filter(|target| target["labels"]["job"] == "hnsproxy");

@@ -43,8 +43,8 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it with a configuration file.
-    pub(super) fn start(configuration: &str) -> Self {
+    /// Starts it with a configuration file and flags.
+    pub(super) fn start(configuration: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yaml");
         fs::write(&file, configuration).unwrap();
@@ -54,6 +54,7 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .arg("--log.level=error")
+            .args(flags)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{MIXED, in_sync};
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
-use crate::support::http::{Response, get, get_at, request, send, wait_for_page};
+use crate::support::http::{Response, get, get_as, get_at, request, send, wait_for_page};
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -47,6 +47,19 @@ fn metrics_count_what_was_programmed() {
     }
     assert!(metrics.metric("kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"}") > Some(0.0));
     assert!(metrics.metric("process_resident_memory_bytes") > Some(1e6));
+}
+
+#[test]
+fn metrics_are_protobuf_where_that_is_preferred_unless_the_gate_is_off() {
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let content_type = |flags: &[&str]| {
+        let (_hns, running) = in_sync(flags);
+        let answer = get_as(protobuf, running.metrics, "/metrics").unwrap();
+        assert!(answer.code == 200 && answer.body.contains("hnsproxy_build_info"));
+        answer.header("content-type").to_owned()
+    };
+    assert_eq!(content_type(&[]), protobuf);
+    assert_eq!(content_type(&["--feature-gates=NativeHistograms=false"]), "text/plain; version=0.0.4; charset=utf-8");
 }
 
 #[test]
