@@ -105,7 +105,7 @@ pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(paramete
         let snapshot = shared.proxy.store.snapshot();
         let state = shared.state(&snapshot);
         let reasons = reasons(&snapshot.status);
-        let (rows, _) = shared.proxy.services.find(None, MAX_PENDING, |row| row.state() != "in_sync");
+        let (rows, _) = shared.proxy.services.find(None, MAX_PENDING, |_, state| state != "in_sync");
         PendingChangesPage {
             api_version: API_VERSION,
             process: shared.running(),

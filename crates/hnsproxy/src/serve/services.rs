@@ -69,13 +69,22 @@ impl Request {
         Ok(())
     }
 
-    fn matches(&self, row: &ServiceRow, has_condition: impl FnOnce() -> bool) -> bool {
+    fn matches(&self, service: &ServiceName, state: &str, has_condition: impl FnOnce() -> bool) -> bool {
         let is_in_state = match self.state {
             None => true,
-            Some("problem") => row.state() != "in_sync" || has_condition(),
-            Some(state) => row.state() == state,
+            Some("problem") => state != "in_sync" || has_condition(),
+            Some(requested) => state == requested,
         };
-        is_in_state && (self.part.is_empty() || row.service.to_string().contains(&self.part))
+        is_in_state && contains(service, &self.part)
+    }
+}
+
+/// Whether `NAMESPACE/NAME` contains a text. Makes no text of it, since a page compares thousands of names.
+fn contains(service: &ServiceName, part: &str) -> bool {
+    let ServiceName { namespace, name } = service;
+    match part.split_once('/') {
+        None => namespace.contains(part) || name.contains(part),
+        Some((before, after)) => namespace.ends_with(before) && name.starts_with(after),
     }
 }
 
@@ -110,7 +119,8 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>, RawQuery(parameters)
         let snapshot = shared.proxy.store.snapshot();
         let reasons = reasons(&snapshot.status);
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
-        let matches = |row: &ServiceRow| request.matches(row, || reasons.contains_key(&row.service));
+        let matches =
+            |service: &ServiceName, state: &str| request.matches(service, state, || reasons.contains_key(service));
         // One more than the page has shows whether there is another page.
         let (mut rows, total) = shared.proxy.services.find(request.after.as_ref(), limit + 1, matches);
         let has_more = rows.len() > limit;
@@ -123,4 +133,20 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>, RawQuery(parameters)
             services: rows.iter().map(|row| service_page(row, &reasons)).collect(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_in_the_namespace_the_name_or_both() {
+        let service = ServiceName::new("kube-system", "kube-dns");
+        for part in ["", "system", "dns", "/", "system/kube", "kube-system/kube-dns", "/kube-dns"] {
+            assert!(contains(&service, part) && service.to_string().contains(part), "{part}");
+        }
+        for part in ["web", "kube/", "/dns", "system/dns", "kube-system/kube-dns/"] {
+            assert!(!contains(&service, part) && !service.to_string().contains(part), "{part}");
+        }
+    }
 }

@@ -32,13 +32,17 @@ pub struct ServiceRow {
 
 impl ServiceRow {
     pub fn state(&self) -> &'static str {
-        match self.unsettled {
-            Unsettled { failed: 1.., .. } => "failed",
-            Unsettled { pending: 1.., .. } => "pending",
-            // Its frontends are not known yet.
-            Unsettled { .. } if self.summary.is_outdated => "pending",
-            Unsettled { .. } => "in_sync",
-        }
+        state(self.summary, self.unsettled)
+    }
+}
+
+fn state(summary: ServiceSummary, unsettled: Unsettled) -> &'static str {
+    match unsettled {
+        Unsettled { failed: 1.., .. } => "failed",
+        Unsettled { pending: 1.., .. } => "pending",
+        // Its frontends are not known yet.
+        Unsettled { .. } if summary.is_outdated => "pending",
+        Unsettled { .. } => "in_sync",
     }
 }
 
@@ -72,24 +76,24 @@ impl ServiceTable {
         lock(&self.0).updates
     }
 
-    /// The first Services that match, in their order, and the number of all that match. Only those after `after` are returned.
+    /// The first Services that match by name and state, in their order, and the number of all that match. Only those after `after` are returned.
     pub fn find(
         &self,
         after: Option<&ServiceName>,
         limit: usize,
-        matches: impl Fn(&ServiceRow) -> bool,
+        matches: impl Fn(&ServiceName, &'static str) -> bool,
     ) -> (Vec<ServiceRow>, usize) {
         let table = lock(&self.0);
-        let row = |(service, summary): (&ServiceName, &ServiceSummary)| ServiceRow {
-            service: service.clone(),
-            summary: *summary,
-            unsettled: table.unsettled.get(service).copied().unwrap_or_default(),
-        };
         let (mut rows, mut total) = (Vec::new(), 0);
-        for row in table.services.iter().map(row).filter(matches) {
+        for (service, summary) in &table.services {
+            let unsettled = table.unsettled.get(service).copied().unwrap_or_default();
+            if !matches(service, state(*summary, unsettled)) {
+                continue;
+            }
             total += 1;
-            if rows.len() < limit && after.is_none_or(|after| row.service > *after) {
-                rows.push(row);
+            // The table is locked, and the control loop may wait for it: only what is returned is copied.
+            if rows.len() < limit && after.is_none_or(|after| service > after) {
+                rows.push(ServiceRow { service: service.clone(), summary: *summary, unsettled });
             }
         }
         (rows, total)
@@ -115,10 +119,10 @@ mod tests {
         let before = table.updates();
         table.update([(name(17), summary(2))], BTreeMap::new());
         assert_eq!(table.updates() - before, 1);
-        let (rows, total) = table.find(None, 100, |row| row.summary.backends == 2);
-        assert_eq!((rows.len(), rows[0].service == name(17), total), (1, true, 1));
+        let (rows, total) = table.find(None, 100, |service, _| *service == name(17));
+        assert_eq!((rows.len(), rows[0].summary.backends, total), (1, 2, 1));
         table.update([(name(17), None)], BTreeMap::new());
-        assert_eq!(table.find(None, 1, |_| true).1, 9_999);
+        assert_eq!(table.find(None, 1, |_, _| true).1, 9_999);
     }
 
     #[test]
@@ -128,7 +132,7 @@ mod tests {
         table.update((1..4).map(|number| (name(number), summary(1))), unsettled);
         let outdated = ServiceSummary { is_outdated: true, ..ServiceSummary::default() };
         table.replace(BTreeMap::from([(name(1), summary(2).unwrap()), (name(9), outdated)]), BTreeMap::new());
-        let (rows, _) = table.find(None, 9, |_| true);
+        let (rows, _) = table.find(None, 9, |_, _| true);
         let states: Vec<_> = rows.iter().map(|row| (row.service.clone(), row.state())).collect();
         assert_eq!(states, [(name(1), "in_sync"), (name(9), "pending")]);
     }
@@ -139,7 +143,7 @@ mod tests {
         let unsettled = BTreeMap::from([(name(1), Unsettled { pending: 2, failed: 1 })]);
         table.update((0..5).map(|number| (name(number), summary(1))), unsettled);
         let page = |after: Option<usize>| {
-            let (rows, total) = table.find(after.map(name).as_ref(), 2, |_| true);
+            let (rows, total) = table.find(after.map(name).as_ref(), 2, |_, _| true);
             (rows.iter().map(|row| (row.service.name.to_string(), row.state())).collect::<Vec<_>>(), total)
         };
         let row = |number: usize, state| (name(number).name.to_string(), state);
