@@ -20,6 +20,7 @@ mod outage;
 mod process;
 mod program;
 mod record;
+mod release;
 mod reproducible;
 mod rig;
 mod soak;
@@ -49,6 +50,8 @@ enum Task {
     Windows(windows::Arguments),
     /// Build the container images for HostProcess containers, as an OCI layout.
     Image(image::Arguments),
+    /// Make all files of a release: zip, installer, images, bill of materials, checksums, signatures.
+    Release(release::Arguments),
     /// Run a Windows program under Wine, in a prefix of the workspace.
     Wine(wine::Arguments),
     /// Test hnsproxy.exe under Wine, with the emulator's DLLs.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Windows(arguments) => windows::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
+        Task::Release(arguments) => release::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),

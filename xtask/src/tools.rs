@@ -32,8 +32,15 @@ pub(crate) const BROWSER: Tools = Tools {
     packages: &["chromium", "chromium-driver"],
 };
 
+/// Also for a release itself.
+pub(crate) const RELEASE: Tools = Tools {
+    purpose: "files of a release and their tests",
+    programs: &["wixl", "msibuild", "msiinfo", "osslsigncode", "openssl", "minisign"],
+    packages: &["wixl", "msitools", "osslsigncode", "openssl", "minisign"],
+};
+
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 3] = [MONITORING, IMAGE, BROWSER];
+pub(crate) const ALL: [Tools; 4] = [MONITORING, IMAGE, BROWSER, RELEASE];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {
