@@ -22,6 +22,7 @@ mod holder;
 mod inputs;
 mod losses;
 mod network;
+mod order;
 mod outcomes;
 mod pacing;
 mod progress;
@@ -59,6 +60,7 @@ use contention::Contention;
 use environment::Environment;
 use health::Health;
 use inputs::Inputs;
+use order::Order;
 use pacing::Pacing;
 use retries::Retries;
 use turns::Turns;
@@ -83,6 +85,7 @@ pub struct Reconciler {
     audit: Audit,
     /// Frontends and addresses to be planned at the next run.
     dirty: Dirty,
+    order: Order,
     retries: Retries,
     pacing: Pacing,
     contention: Contention,
@@ -106,6 +109,7 @@ impl Reconciler {
             observed: Observed::default(),
             audit: Audit::default(),
             dirty: Dirty::default(),
+            order: Order::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
             contention: Contention::default(),
@@ -361,6 +365,9 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
+        if self.changes.len() > 0 {
+            self.order.forget();
+        }
         let changed = self.changes.take_services().into_iter().map(|name| {
             self.work.services += 1;
             self.recomputed.insert(name.clone());

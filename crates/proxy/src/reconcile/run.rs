@@ -1,6 +1,5 @@
 //! One run: plans what is dirty, applies the plan, and schedules retries.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -131,14 +130,10 @@ impl Reconciler {
             let lost = has_lost_backend(frontend, &self.desired, &self.observed, root);
             (failed.contains(&frontend), !is_infrastructure, !lost, service)
         };
-        let mut frontends: Vec<_> =
-            self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
-        // The order inside the batch does not matter: the plan sorts by Service.
-        frontends.select_nth_unstable(batch);
-        let batch: BTreeSet<Frontend> =
-            frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
-        rest.frontends.retain(|frontend| !batch.contains(frontend));
+        // The order inside the batch does not matter: the plan sorts by Service.
+        let mut batch = self.order.take(batch, &mut rest.frontends, urgency);
+        batch.extend(turn.filter(|frontend| rest.frontends.remove(frontend)));
         // Only addresses of the batch are checked: a start has all addresses of the cluster dirty, and many batches.
         let addresses = batch.iter().filter_map(|frontend| frontend.address);
         let is_service_address =
