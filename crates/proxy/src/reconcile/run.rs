@@ -1,5 +1,6 @@
 //! One run: plans what is dirty, applies the plan, and schedules retries.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{Next, Reconciler, Report, Work};
 use crate::apply::{Driver, Interrupt, OneByOne, Outcome, UNINTERRUPTED};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
-use crate::plan::{has_lost_backend, is_infrastructure};
+use crate::plan::{Action, has_lost_backend, is_infrastructure};
 
 /// The maximum number of plans of one run. A run plans again if a recheck finds something, if a modification has no
 /// effect, or if a list after a refusal finds something. The limit prevents an HNS whose answers change each time from
@@ -58,9 +59,10 @@ impl Reconciler {
         self.delay_contended(now);
         // After the retries were marked, so that they are part of the order of urgency.
         let turn = self.turns.next(&self.dirty.frontends);
-        let rest = self.limit_batch(turn);
+        let mut rest = self.limit_batch(turn);
         let (outcomes, interrupted) = self.plan_and_apply(client, now, Execution { driver, interrupt, turn });
         self.turns.run_ended(interrupted, outcomes.len());
+        self.end_dirt_of_created(&outcomes, &mut rest.addresses);
         self.dirty.merge(rest);
         if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
             self.health.record_in_sync();
@@ -191,6 +193,17 @@ impl Reconciler {
             }
         }
         (all, interrupted)
+    }
+
+    /// Removes the addresses of endpoints that were created where there was none: nothing is to be deleted there.
+    fn end_dirt_of_created(&self, outcomes: &[Outcome], addresses: &mut BTreeSet<IpAddr>) {
+        for Outcome { step, result, .. } in outcomes {
+            if let (Action::CreateEndpoint { address, .. }, Ok(())) = (&step.action, result)
+                && self.observed.at(*address).count() == 1
+            {
+                addresses.remove(address);
+            }
+        }
     }
 
     /// When to run again if nothing changes.
