@@ -12,6 +12,7 @@ mod http;
 #[cfg(target_os = "linux")]
 mod lab;
 mod lint;
+mod load_config;
 mod monitoring;
 mod mutants;
 mod outage;

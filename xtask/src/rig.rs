@@ -177,7 +177,6 @@ impl Rig {
     }
 
     /// The address of `/readyz` and other pages for operators.
-    #[cfg(target_os = "linux")]
     pub(crate) fn metrics_address(&self) -> Result<SocketAddr> {
         Ok(self.running()?.metrics)
     }

@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::load_config;
 use crate::process::{find, output, output_shown, print, say};
 use crate::{folder, system};
 
@@ -113,7 +114,13 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
         command.args(["--package", package]);
     }
     let messages = output_shown(&mut command)?;
-    Ok(messages.lines().filter_map(built).collect())
+    let built: Vec<_> = messages.lines().filter_map(built).collect();
+    if arguments.release {
+        for program in built.iter().filter(|built| built.file.ends_with("hnsproxy.exe")) {
+            load_config::enter(&program.file)?;
+        }
+    }
+    Ok(built)
 }
 
 /// The cargo command to build with, without arguments.

@@ -26,6 +26,7 @@ use crate::serve::ListenerTls;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::{CallStatistics, StatusStore};
+use crate::vip_probe::{Route, VipProbe};
 use crate::windows_service::event_log;
 
 /// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
@@ -43,6 +44,7 @@ pub struct Bound<'a> {
     control_loop: ControlLoop<'a>,
     _config_watcher: Option<FileWatch>,
     _event_log: Option<Task>,
+    _probe: Option<Task>,
 }
 
 /// Builds the process. It runs until `shutdown` is requested.
@@ -54,6 +56,20 @@ pub fn build<'a>(
     config: &Config,
     hns: Arc<Hns>,
     shutdown: &Shutdown,
+) -> Result<Bound<'a>, CommandError> {
+    build_with_route(args, config, hns, shutdown, Arc::new(|address| address))
+}
+
+/// As [`build`], with probes that go where `route` leads.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_with_route<'a>(
+    args: &'a RunArgs,
+    config: &Config,
+    hns: Arc<Hns>,
+    shutdown: &Shutdown,
+    route: Route,
 ) -> Result<Bound<'a>, CommandError> {
     let clock = Clock::new();
     let store = Arc::new(StatusStore::new(clock, args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
@@ -74,19 +90,44 @@ pub fn build<'a>(
     let background = Background::start().map_err(CommandError::Background)?;
     let tls = ListenerTls::open(&args.tls)?;
     let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
+    hns.record_overdue_calls(history.clone());
     let services = Arc::default();
     let context = Context { args, tls, hns, events, store, metrics, history, services, calls, background };
     let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
     let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;
+    let probe = (!args.probe.services.is_empty()).then(|| vip_probe(&context, route));
     let statuses = context.store.subscribe();
     let event_log = args
         .proxy
         .kube_proxy
         .windows_service()
         .then(|| context.background.spawn(move |stopped| event_log::follow(statuses, stopped, event_log::report)));
-    Ok(Bound { context, correlator, reporting, control_loop, _config_watcher: config_watcher, _event_log: event_log })
+    Ok(Bound {
+        context,
+        correlator,
+        reporting,
+        control_loop,
+        _config_watcher: config_watcher,
+        _event_log: event_log,
+        _probe: probe,
+    })
+}
+
+/// Starts the probe of cluster IPs. It outlives a change of the configuration.
+fn vip_probe(context: &Context<'_>, route: Route) -> Task {
+    let Context { args, events, store, metrics, background, .. } = context;
+    let events = events.clone();
+    let probe = VipProbe {
+        interval: args.probe.interval,
+        repairs: args.probe.repairs,
+        store: store.clone(),
+        metrics: metrics.clone(),
+        send: Box::new(move |report| events.send(Event::Probed(report))),
+        route,
+    };
+    probe.start(background)
 }
 
 impl Bound<'_> {
@@ -105,7 +146,7 @@ impl Bound<'_> {
     /// # Errors
     /// If the process has to be restarted.
     pub fn run(self) -> Result<(), CommandError> {
-        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher, _event_log } = self;
+        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher, _event_log, _probe } = self;
         loop {
             let Reload { config, file_error } = match control_loop.run()? {
                 Exit::Reload(reload) => reload,
@@ -165,7 +206,7 @@ mod tests {
     use super::*;
     use crate::cli::{self, Command};
     use crate::hns::HnsChoice;
-    use crate::http_client::get_json;
+    use crate::http_client::Server;
     use crate::status::Status;
 
     fn recording(file: &str) -> PathBuf {
@@ -268,10 +309,11 @@ mod tests {
         let (hns, bound) = (&parts.hns, parts.build());
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
-        assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        let server = Server { address, certificate_file: None };
+        assert!(server.get_json::<Value>("/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
         parts.shutdown.request();
         bound.run().unwrap();
-        assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
+        assert!(server.get_json::<Value>("/configz").is_err(), "the address is free again");
     }
 }

@@ -9,13 +9,19 @@ use jiff::Timestamp;
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
+    started: Timestamp,
 }
 
 impl Clock {
     #[allow(clippy::new_without_default, reason = "it reads the clock")]
     pub fn new() -> Self {
         #[allow(clippy::disallowed_methods, reason = "only the program reads the clock: rules are given moments")]
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), started: Timestamp::now() }
+    }
+
+    /// The start of the process by the wall clock of that time. It stays the same if the clock is set, so it identifies the process.
+    pub fn started(&self) -> Timestamp {
+        self.started
     }
 
     pub fn now(&self) -> Now {

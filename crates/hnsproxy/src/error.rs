@@ -103,6 +103,9 @@ pub enum CommandError {
         /// What else the command can do.
         instead: &'static str,
     },
+    /// For a command with an exit code of its own for this.
+    #[error(transparent)]
+    NotReachable(Box<CommandError>),
     #[error("cannot ask before the probe writes to HNS: standard input is not a terminal; set --yes")]
     ProbeNotAsked,
     #[error("probe not started: not confirmed")]

@@ -16,7 +16,7 @@ use crate::hns::HnsChoice;
 /// The default `dataDir` of host-local.
 const DEFAULT_FOLDER: &str = "/var/lib/cni/networks";
 /// The container id of our reservations: host-local releases an address only for the container id in its file.
-const OWNER: &str = "hnsproxy-source-vip";
+const CONTAINER_ID: &str = "hnsproxy-source-vip";
 /// The container id of the start scripts of kube-proxy. hnsproxy uses their reservation, so that it keeps the source VIP of kube-proxy.
 const OWNER_OF_SCRIPTS: &str = "dummy";
 /// host-local reads the container id from the first line, and the name of the interface from the second.
@@ -110,7 +110,7 @@ impl HostLocal {
             return Err(ReserveError::NoFolder(folder));
         }
         let is_usable = |address: &IpAddr| subnets.iter().any(|subnet| subnet.contains(address)) && !is_taken(*address);
-        for owner in [OWNER, OWNER_OF_SCRIPTS] {
+        for owner in [CONTAINER_ID, OWNER_OF_SCRIPTS] {
             let mut reserved = addresses_of(&folder, owner).map_err(failed)?;
             reserved.sort_unstable();
             if let Some(address) = reserved.into_iter().find(is_usable) {
@@ -151,7 +151,7 @@ impl HostLocal {
             maintained.restored = create(&folder, *address)?.then_some(*address);
         }
         for folder in networks.iter().map(|network| root.join(network)).filter(|folder| folder.is_dir()) {
-            for address in addresses_of(&folder, OWNER)?.into_iter().filter(|address| !used.contains(address)) {
+            for address in addresses_of(&folder, CONTAINER_ID)?.into_iter().filter(|address| !used.contains(address)) {
                 fs::remove_file(file(&folder, address))?;
                 maintained.released.push(address);
             }
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_reservation_that_cannot_be_used_any_more_is_replaced_and_released() {
         for (subnet, taken) in [("10.244.2.0/24", &[][..]), ("10.244.1.0/24", &["10.244.1.9"][..])] {
-            let folder = Folder::new(&[("10.244.1.9", OWNER), ("10.244.1.10", "pod")]);
+            let folder = Folder::new(&[("10.244.1.9", CONTAINER_ID), ("10.244.1.10", "pod")]);
             let address: IpAddr = folder.reserve(subnet, taken).unwrap().parse().unwrap();
             assert_eq!(folder.maintain("flannel.4096", None, &[address]).released.len(), 1);
             let mut files = vec![address.to_string(), "10.244.1.10".into(), "last_reserved_ip.0".into(), "lock".into()];
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn only_the_networks_in_use_are_released() {
-        let folder = Folder::new(&[("10.244.1.9", OWNER)]);
+        let folder = Folder::new(&[("10.244.1.9", CONTAINER_ID)]);
         assert_eq!(folder.maintain("vxlan0", None, &[]), Maintained::default());
         let read_only = folder.host_local(false).read_only();
         assert_eq!(

@@ -90,7 +90,7 @@ impl StateFile {
 
     /// Records what HNS has, at most once a minute, and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
     /// the file cannot be written, only the comparison at the next start is missing.
-    pub fn confirm(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
+    pub fn record(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
         let Some(path) = self.path.clone() else { return };
         self.take_written(Duration::ZERO);
         if self.writing.is_pending() {
@@ -177,13 +177,13 @@ mod tests {
         let start = || StateFile::new(Some(path.clone()));
         let mut first = start();
         assert_eq!(first.compare(|| unreachable!()), None);
-        first.confirm(Duration::ZERO, || None);
-        first.confirm(Duration::ZERO, || Some(OWNED));
+        first.record(Duration::ZERO, || None);
+        first.record(Duration::ZERO, || Some(OWNED));
         assert!(start().compare(|| Some(WIPED)).is_some());
         assert_eq!(start().compare(|| None), None);
         // Within the interval, nothing is counted.
-        first.confirm(INTERVAL - Duration::from_secs(1), || unreachable!());
-        first.confirm(INTERVAL, || Some(NOTHING));
+        first.record(INTERVAL - Duration::from_secs(1), || unreachable!());
+        first.record(INTERVAL, || Some(NOTHING));
         let mut second = start();
         assert_eq!(second.compare(|| Some(WIPED)), None);
         assert_eq!(second.compare(|| unreachable!()), None);
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_is_left() {
         let mut file = StateFile::new(Some(std::path::Path::new("missing").join("state.json")));
-        file.confirm(Duration::ZERO, || Some(OWNED));
+        file.record(Duration::ZERO, || Some(OWNED));
         assert_eq!(file.written, None);
-        StateFile::default().confirm(Duration::ZERO, || unreachable!());
+        StateFile::default().record(Duration::ZERO, || unreachable!());
     }
 }

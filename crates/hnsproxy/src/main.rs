@@ -1,11 +1,16 @@
 //! The program hnsproxy.
 #![forbid(unsafe_code)]
 
+mod load_config;
+
 use std::process::ExitCode;
 
 use hnsproxy::{cli, commands, log, panic_hook};
 
 fn main() -> ExitCode {
+    // The linker drops what nothing refers to.
+    #[cfg(all(windows, target_env = "gnu"))]
+    std::hint::black_box(&load_config::LOAD_CONFIG);
     panic_hook::install();
     let code = match cli::parse(std::env::args_os()) {
         Ok(cli) => commands::main(&cli),

@@ -1,6 +1,7 @@
 //! Writes results to standard output. Everything else is logged.
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
@@ -13,8 +14,20 @@ use crate::view::Layout;
 /// # Errors
 /// As [`text`].
 pub fn print(form: OutputForm, value: &impl Serialize, as_text: impl FnOnce(Layout) -> String) -> io::Result<()> {
-    text(&match form {
-        OutputForm::Table => as_text(Layout::Narrow { width: terminal_width() }),
+    show(form, value, as_text).map(drop)
+}
+
+/// As [`print`], for a command that goes on. Breaks if nobody reads the output any more.
+///
+/// # Errors
+/// As [`text`].
+pub fn show(
+    form: OutputForm,
+    value: &impl Serialize,
+    as_text: impl FnOnce(Layout) -> String,
+) -> io::Result<ControlFlow<()>> {
+    try_text(&match form {
+        OutputForm::Table => as_text(terminal_layout()),
         OutputForm::Wide => as_text(Layout::Wide),
         OutputForm::Json => json(value)?,
         OutputForm::Yaml => yaml(value)?,
@@ -24,10 +37,18 @@ pub fn print(form: OutputForm, value: &impl Serialize, as_text: impl FnOnce(Layo
 /// # Errors
 /// If standard output cannot be written. A closed pipe, as `head` leaves it, is not an error.
 pub fn text(text: &str) -> io::Result<()> {
+    try_text(text).map(drop)
+}
+
+/// As [`text`]. Breaks if the pipe is closed.
+///
+/// # Errors
+/// As [`text`].
+pub fn try_text(text: &str) -> io::Result<ControlFlow<()>> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        result => result.map(ControlFlow::Continue),
     }
 }
 
@@ -46,13 +67,23 @@ fn yaml(value: &impl Serialize) -> io::Result<String> {
     serde_saphyr::to_string(&value).map_err(io::Error::other)
 }
 
-/// The columns of the terminal. None if standard output is not a terminal.
-fn terminal_width() -> Option<usize> {
+/// The layout that fits the terminal.
+pub fn terminal_layout() -> Layout {
+    Layout::Narrow { width: terminal_size().map(|(width, _)| width) }
+}
+
+/// The lines of the terminal. None if standard output is not a terminal.
+pub fn terminal_height() -> Option<usize> {
+    terminal_size().map(|(_, height)| height)
+}
+
+/// The columns and lines of the terminal. None if standard output is not a terminal.
+fn terminal_size() -> Option<(usize, usize)> {
     let out = io::stdout();
     if !out.is_terminal() {
         return None;
     }
-    terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into())
+    terminal_size::terminal_size_of(&out).map(|(width, height)| (width.0.into(), height.0.into()))
 }
 
 #[cfg(test)]

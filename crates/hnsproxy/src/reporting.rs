@@ -46,6 +46,10 @@ impl Reporting {
         let settings = serve::Settings::of(config, &args.metrics_allowed_host, tls.clone());
         let listeners = Listeners::bind(&settings, &recorder)?;
         let events = events.clone();
+        let access = match source {
+            Source::Files(_) => None,
+            Source::ApiServer(access) => Some(access.clone()),
+        };
         let proxy = serve::Proxy {
             store: store.clone(),
             metrics: metrics.clone(),
@@ -54,6 +58,9 @@ impl Reporting {
             calls: calls.clone(),
             recorder,
             explain: Box::new(move |request| events.send(Event::Explain(request))),
+            credentials: Box::new(move || {
+                access.as_ref().map_or_else(Vec::new, |access| access.credential_lifetimes())
+            }),
             overdue: Box::new(hns.overdue_calls()),
         };
         Ok(Self {

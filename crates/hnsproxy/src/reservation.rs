@@ -33,7 +33,7 @@ impl Reservations {
 
     /// Reserves the source VIP that an audit has requested. Returns whether it was reserved: the audit must be repeated then. If the files do not
     /// answer, the next audit takes the answer.
-    pub fn answer(&mut self, reconciler: &mut Reconciler) -> bool {
+    pub fn reserve_requested(&mut self, reconciler: &mut Reconciler) -> bool {
         let (Some(request), Some(host_local)) = (reconciler.source_vip_request(), &self.host_local) else {
             return false;
         };

@@ -1,7 +1,9 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 mod explained;
+mod probed;
 mod records;
+mod services;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -30,6 +32,7 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
+use probed::Probed;
 use records::Records;
 
 pub struct Session {
@@ -46,6 +49,8 @@ pub struct Session {
     start: Instant,
     records: Records,
     services: Arc<ServiceTable>,
+    /// Whether the table has the Services of this session. Before, it has those of the session before.
+    has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
@@ -56,6 +61,7 @@ pub struct Session {
     steps_done: usize,
     pace: Pace,
     reservations: Reservations,
+    probed: Probed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,7 @@ impl Session {
             start: Instant::now(),
             records: Records::default(),
             services: Arc::default(),
+            has_services: false,
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             state_file: StateFile::default(),
@@ -102,6 +109,7 @@ impl Session {
             steps_done: 0,
             pace: Pace::default(),
             reservations: Reservations::default(),
+            probed: Probed::default(),
         }
     }
 
@@ -119,10 +127,9 @@ impl Session {
         self
     }
 
-    /// Keeps this table of Services up to date, which it clears first.
+    /// Keeps this table of Services up to date, once the cluster is complete.
     #[must_use]
     pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
-        services.clear();
         self.services = services;
         self
     }
@@ -147,6 +154,7 @@ impl Session {
         self.records.inherit(&before.records);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
+        self.probed.inherit(&before.probed);
         self.state_file.clone_from(&before.state_file);
         self.removed_before_start.clone_from(&before.removed_before_start);
         self.client.inherit_counts(&before.client);
@@ -243,7 +251,7 @@ impl Session {
         self.report_drift();
         self.log_choices();
         if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
-            if self.reservations.answer(&mut self.reconciler) {
+            if self.reservations.reserve_requested(&mut self.reconciler) {
                 return self.audit().map(|()| false);
             }
             // `source_vip_absent` now has the reason why no address was reserved.
@@ -360,22 +368,14 @@ impl Session {
         self.log_unreadable_members();
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
-        self.state_file.confirm(self.start.elapsed(), confirmed);
-        let conditions = self.reconciler.conditions();
+        self.state_file.record(self.start.elapsed(), confirmed);
+        let mut conditions = self.reconciler.conditions();
+        conditions.extend(self.probed.conditions());
         if *conditions != *self.conditions {
             self.records.conditions(&conditions);
             self.conditions = conditions.into();
         }
         next
-    }
-
-    fn update_services(&mut self) {
-        let changed = self.reconciler.take_recomputed().into_iter();
-        let changed = changed.map(|service| {
-            let summary = self.reconciler.summary(&service);
-            (service, summary)
-        });
-        self.services.update(changed, self.reconciler.unsettled());
     }
 
     /// Shows on a terminal how far a long programming is, and logs it elsewhere.
@@ -423,6 +423,11 @@ impl Session {
         self.steps_done
     }
 
+    /// For how long the load balancer that has waited for the longest time has not been in sync.
+    pub fn pending_age(&self) -> Option<Duration> {
+        Some(self.now().saturating_sub(self.reconciler.oldest_pending_load_balancer()?))
+    }
+
     /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.reconciler.unready().iter().map(NotReady::from).collect()
@@ -439,6 +444,7 @@ impl Session {
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
         let programming = self.pace.programming(self.now(), &status.progress);
         let removed_before_start = self.removed_before_start.clone();
+        let status = self.probed.complete(status, &self.reconciler);
         Status { unreadable_members: self.client.unreadable_members(), programming, removed_before_start, ..status }
     }
 

@@ -106,6 +106,12 @@ pub enum Condition {
         "the health check node port {port} is also that of {other}, and only one of them can listen there; use another port"
     )]
     HealthCheckPortConflict { port: u16, other: PortUser },
+    /// HNS has the load balancer, and its backends answer directly.
+    #[error(
+        "{frontend} does not forward: {probes} probes from this node in a row failed, and {} directly; --probe-repair replaces the load balancer",
+        backends_answer(*answered, *asked)
+    )]
+    NotForwarding { frontend: Frontend, probes: u32, answered: usize, asked: usize },
     /// HNS has no root endpoint for the health check load balancer.
     #[error("{frontend} is not programmed: HNS has no endpoint {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint { frontend: Frontend, name: String },
@@ -122,6 +128,14 @@ fn backends_are(count: usize) -> String {
     match count {
         1 => "1 backend is".to_owned(),
         count => format!("{count} backends are"),
+    }
+}
+
+fn backends_answer(answered: usize, asked: usize) -> String {
+    match asked {
+        1 => "its backend answers".to_owned(),
+        asked if asked == answered => format!("all {asked} backends answer"),
+        asked => format!("{answered} of {asked} backends answer"),
     }
 }
 
@@ -157,6 +171,7 @@ impl Condition {
             Condition::NoLocalEndpoint { .. } => "NoLocalEndpoint",
             Condition::HealthCheckPortConflict { .. } => "HealthCheckPortConflict",
             Condition::NoRootEndpoint { .. } => "NoRootEndpoint",
+            Condition::NotForwarding { .. } => "FrontendNotForwarding",
         }
     }
 }

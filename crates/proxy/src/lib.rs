@@ -39,7 +39,8 @@ pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks}
 pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{
-    AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, ServiceSummary, Tally, Unready, Unsettled,
+    AuditError, AuditReport, Liveness, Next, ProgrammedFrontend, Progress, Reconciler, Report, ServiceSummary, Tally,
+    Unready, Unsettled,
 };
 pub use settings::{Host, Settings};
 pub use source_vip::{SourceVip, SourceVipAbsent, SourceVipRequest};

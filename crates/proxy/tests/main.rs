@@ -15,6 +15,8 @@ mod explain;
 mod faults;
 #[path = "suite/foreign.rs"]
 mod foreign;
+#[path = "suite/forwarding.rs"]
+mod forwarding;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]
@@ -43,6 +45,8 @@ mod refusals;
 mod rig;
 #[path = "suite/scenarios/mod.rs"]
 mod scenarios;
+#[path = "suite/service_changes.rs"]
+mod service_changes;
 #[path = "suite/switch.rs"]
 mod switch;
 #[path = "suite/truth.rs"]

@@ -7,6 +7,7 @@ mod connections;
 mod idle;
 mod loss;
 mod native_call;
+mod pages;
 mod recovery;
 mod rollout;
 mod start;
@@ -38,7 +39,7 @@ pub(crate) struct Table {
 
 type Benchmark = fn() -> Result<Table>;
 
-const BENCHMARKS: [(&str, Benchmark); 9] = [
+const BENCHMARKS: [(&str, Benchmark); 10] = [
     ("native_call", native_call::run),
     ("start", start::run),
     ("change", change::run),
@@ -47,6 +48,7 @@ const BENCHMARKS: [(&str, Benchmark); 9] = [
     ("loss", loss::run),
     ("rollout", rollout::run),
     ("recovery", recovery::run),
+    ("pages", pages::run),
     ("wine", wine::run),
 ];
 

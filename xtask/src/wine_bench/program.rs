@@ -1,10 +1,12 @@
-//! Tests the file `hnsproxy.exe`: its size, the DLLs it needs, and that it lacks the emulator.
+//! Tests the file `hnsproxy.exe`: its size, the DLLs it needs and where Windows looks for them, and that it lacks the emulator.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 
+use crate::load_config::imports_from_system32;
 use crate::process::output;
 use crate::wine::Prefix;
 
@@ -12,20 +14,36 @@ use crate::wine::Prefix;
 const MAX_SIZE: u64 = 12 << 20;
 /// The objdump of mingw-w64.
 const OBJDUMP: &str = "x86_64-w64-mingw32-objdump";
-/// DLLs that the linker may add and Windows lacks.
-const NOT_OF_WINDOWS: [&str; 3] = ["libgcc", "libwinpthread", "libstdc++"];
+/// The DLLs of System32 that are loaded at the start, in lower case. Windows takes most of them from there in any case (KnownDLLs).
+const DLLS: [&str; 15] = [
+    "advapi32.dll",
+    "api-ms-win-core-synch-l1-2-0.dll",
+    "bcryptprimitives.dll",
+    "combase.dll",
+    "crypt32.dll",
+    "iphlpapi.dll",
+    "kernel32.dll",
+    "msvcrt.dll",
+    "ntdll.dll",
+    "oleaut32.dll",
+    "pdh.dll",
+    "powrprof.dll",
+    "psapi.dll",
+    "shell32.dll",
+    "ws2_32.dll",
+];
 
-/// The file is stripped. At its start it loads neither DLLs that Windows lacks nor the DLLs of HNS, which a system may lack.
+/// The file is stripped. At its start it loads only these DLLs, and from System32: a DLL that someone has put beside it must not run as
+/// LocalSystem.
 pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
     let size = std::fs::metadata(program)?.len();
     ensure!(size < MAX_SIZE, "{size} bytes: the limit is {MAX_SIZE}");
     let headers = output(Command::new(OBJDUMP).arg("-p").arg(program))?;
     let dlls: Vec<&str> = headers.lines().filter_map(|line| line.trim().strip_prefix("DLL Name: ")).collect();
-    ensure!(!dlls.is_empty(), "objdump lists no DLLs");
-    let foreign = |dll: &&&str| NOT_OF_WINDOWS.iter().any(|prefix| dll.starts_with(prefix));
-    let of_hns = |dll: &&&str| super::DLLS.iter().any(|name| dll.eq_ignore_ascii_case(name));
-    let wrong: Vec<_> = dlls.iter().filter(|dll| foreign(dll) || of_hns(dll)).collect();
-    ensure!(wrong.is_empty(), "the program needs {wrong:?} at its start");
+    let dlls: BTreeSet<_> = dlls.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let expected = BTreeSet::from(DLLS.map(str::to_owned));
+    ensure!(dlls == expected, "the program needs {dlls:?} at its start, not {expected:?}");
+    ensure!(imports_from_system32(&std::fs::read(program)?)?, "DLLs are not restricted to System32");
     let symbols = output(Command::new(OBJDUMP).arg("-t").arg(program))?;
     ensure!(symbols.contains("no symbols"), "the program is not stripped");
     Ok(())

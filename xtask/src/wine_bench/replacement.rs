@@ -8,7 +8,7 @@ use std::process::Stdio;
 use anyhow::{Result, ensure};
 
 use super::recording::Recording;
-use super::service::{NAME, Prepared, Report, fail, start, succeed, until, wine};
+use super::service::{NAME, Prepared, Report, fail, has_event_source, start, succeed, until, wine};
 use crate::http::{free_addresses, get};
 use crate::process::Guarded;
 use crate::wine::Prefix;
@@ -83,6 +83,14 @@ impl Drop for Node<'_> {
     }
 }
 
+/// The flags of a metrics address with TLS, with the files of a new certificate.
+fn certificate_flags(prefix: &Prefix) -> Result<[String; 2]> {
+    let generated = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    fs::write(prefix.drive_c().join("k-tls.crt"), generated.cert.pem())?;
+    fs::write(prefix.drive_c().join("k-tls.key"), generated.signing_key.serialize_pem())?;
+    Ok([r"--metrics-tls-cert-file=C:\k-tls.crt", r"--metrics-tls-key-file=C:\k-tls.key"].map(str::to_owned))
+}
+
 /// A replacement, a failed start, and a process that is killed in the middle: each ends with the original program, byte for byte.
 pub(super) fn runs(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
     let hns = recording.hns()?;
@@ -118,10 +126,21 @@ pub(super) fn runs(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
     succeed(prefix, &[&exe, "service", "replace"]).map_err(|error| error.context(log()))?;
     ensure!(fs::read(node.folder.join("kube-proxy.exe"))? == fs::read(program)?, "the program was not replaced");
     ensure!(get(metrics, "/readyz").is_some_and(|page| page.code == 200), "not ready: {}", log());
+    ensure!(has_event_source(prefix)?, "the source of events is not registered");
     let output = succeed(prefix, &[&exe, "service", "status"])?;
     ensure!(output.contains("it is hnsproxy") && output.contains("original: kube-proxy"), "{output}");
     ensure!(output.contains(": ready"), "{output}");
     fail(prefix, &[&exe, "service", "uninstall"], "hnsproxy service restore")?;
+    succeed(prefix, &[&exe, "service", "restore"])?;
+    node.ensure_original()?;
+    ensure!(!has_event_source(prefix)?, "the source of events is still registered");
+
+    let certificate = certificate_flags(prefix)?;
+    node.set_arguments(&[&flags[..], &certificate.each_ref().map(String::as_str)].concat())?;
+    succeed(prefix, &[&exe, "service", "replace"]).map_err(|error| error.context(log()))?;
+    ensure!(get(metrics, "/readyz").is_some_and(|page| page.code == 400), "an answer without TLS: {}", log());
+    let output = succeed(prefix, &[&exe, "service", "status"])?;
+    ensure!(output.contains(": ready"), "{output}");
     succeed(prefix, &[&exe, "service", "restore"])?;
     node.ensure_original()?;
 

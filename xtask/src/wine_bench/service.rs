@@ -54,6 +54,11 @@ impl Drop for Prepared<'_> {
     }
 }
 
+/// Whether the source of events is registered.
+pub(super) fn has_event_source(prefix: &Prefix) -> Result<bool> {
+    wine(prefix, &["reg", "query", EVENT_SOURCE]).map(|(code, _)| code == Some(0))
+}
+
 /// Runs a program under Wine. Returns its exit code and output.
 pub(super) fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let result = prefix.command().args(arguments).stdin(Stdio::null()).output()?;
@@ -140,7 +145,6 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     let output = succeed(prefix, &install)?;
     ensure!(output.contains("created service kube-proxy") && output.contains("--windows-service"), "{output}");
     fail(prefix, &install, "service kube-proxy exists and runs")?;
-    let source = || wine(prefix, &["reg", "query", EVENT_SOURCE]).map(|(code, _)| code == Some(0));
     let mut second = prefix.command();
     second.arg(program).args(["service", "install", "--name", SECOND, "--", &from]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
@@ -148,7 +152,7 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     ensure!(status.code() == Some(1), "installation with a full output: {status}");
     succeed(prefix, &["reg", "query", SECOND_KEY, "/v", "Description"])?;
     succeed(prefix, &[&exe, "service", "uninstall", "--name", SECOND])?;
-    ensure!(source()?, "the source of events is not registered");
+    ensure!(has_event_source(prefix)?, "the source of events is not registered");
 
     let log = || std::fs::read_to_string(&log).unwrap_or_default();
     let is_ready = || get(metrics, "/readyz").is_some_and(|page| page.code == 200);
@@ -170,6 +174,6 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     start(prefix).with_context(log)?;
     let output = succeed(prefix, &[&exe, "service", "uninstall"])?;
     ensure!(output.contains("stopped") && output.contains("deleted service kube-proxy"), "{output}");
-    ensure!(!source()?, "the source of events is still registered");
+    ensure!(!has_event_source(prefix)?, "the source of events is still registered");
     fail(prefix, &[&exe, "service", "uninstall"], "service kube-proxy not found")
 }

@@ -1,6 +1,6 @@
 //! Access to the API server: one client at a time. When its credentials expire or are rejected, they are read again for a new client.
 
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
@@ -10,6 +10,7 @@ use super::access_error::AccessError;
 use super::client;
 use super::connection_options::ConnectionOptions;
 use super::credentials::{self, Loaded, Prepared};
+use super::lifetime::{self, CredentialKind, CredentialLifetime};
 use super::plugin::Runner;
 use super::proxy::Environment;
 use super::userinfo::hide_userinfo;
@@ -20,6 +21,11 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(10);
 /// A token file is read again after this time, as in client-go.
 const TOKEN_FILE_PERIOD: SignedDuration = SignedDuration::from_mins(1);
 
+/// A client certificate is read again before the last fifth of its lifetime, and then after this time: the kubelet renews it after 70 to 90 % of its
+/// lifetime, and the server would refuse the old one only at the end.
+const RENEWED_PART: i32 = 5;
+const CERTIFICATE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
+
 /// Access to the API server. All reflectors share it, so that new credentials are read once for all of them.
 #[derive(Debug)]
 pub struct Access {
@@ -28,6 +34,8 @@ pub struct Access {
     /// Not set while the kubeconfig does not exist.
     server: OnceLock<Server>,
     current: Mutex<Current>,
+    /// Those of the credentials in use. Read without waiting for `current`, which is locked while a plugin runs.
+    lifetimes: std::sync::Mutex<Vec<CredentialLifetime>>,
 }
 
 /// What is known of the server without the credentials.
@@ -69,6 +77,8 @@ enum Expiry {
     Credentials(Timestamp),
     /// The token file may have changed. While it cannot be read, the last token is used, as in client-go.
     TokenFile(Timestamp),
+    /// The client certificate may have been renewed. While it cannot be read, the last one is used.
+    Certificate(Timestamp),
 }
 
 struct OpaqueClient(Client);
@@ -109,7 +119,8 @@ impl Access {
     }
 
     fn new(options: &ConnectionOptions, environment: Environment, server: OnceLock<Server>) -> Self {
-        Self { options: options.clone(), environment, server, current: Mutex::default() }
+        let (current, lifetimes) = Default::default();
+        Self { options: options.clone(), environment, server, current, lifetimes }
     }
 
     /// Whether the address of the API server is known: the kubeconfig exists, or existed.
@@ -135,6 +146,11 @@ impl Access {
     /// Whether the kubeconfig has `insecure-skip-tls-verify`: any server may pose as the API server, and read the token.
     pub fn insecure_skip_tls_verify(&self) -> bool {
         self.server.get().is_some_and(|server| server.insecure_skip_tls_verify)
+    }
+
+    /// When the credentials in use were issued, and when they expire. Those of a credential plugin are left out: new ones are requested in time.
+    pub fn credential_lifetimes(&self) -> Vec<CredentialLifetime> {
+        self.lifetimes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn options(&self) -> &ConnectionOptions {
@@ -166,6 +182,12 @@ impl Access {
                 current.expires = Some(Expiry::TokenFile(Timestamp::now() + TOKEN_FILE_PERIOD));
                 Ok((client, current.generation))
             }
+            (Err(_), Some(OpaqueClient(client)), Some(Expiry::Certificate(_))) => {
+                // It is still valid, and its file may be written at this moment.
+                let client = client.clone();
+                current.expires = Some(Expiry::Certificate(Timestamp::now() + CERTIFICATE_PERIOD));
+                Ok((client, current.generation))
+            }
             (Err(error), _, _) => Err(error),
         }
     }
@@ -181,7 +203,11 @@ impl Access {
         let (server, Prepared { mut config, plugin, has_token_file }) =
             prepared.await.map_err(|error| AccessError::Runtime(error.into()))??;
         self.server.get_or_init(|| server);
-        let mut expires = has_token_file.then(|| Expiry::TokenFile(Timestamp::now() + TOKEN_FILE_PERIOD));
+        let (now, lifetimes) = (Timestamp::now(), lifetime::lifetimes(&config.auth_info));
+        let mut expires = match has_token_file {
+            true => Some(Expiry::TokenFile(now + TOKEN_FILE_PERIOD)),
+            false => lifetimes.iter().find_map(|lifetime| Expiry::of_certificate(lifetime, now)),
+        };
         if let Some(plugin) = plugin {
             let credential = current.plugin.credential(plugin).await?;
             expires = credential.expires.map(Expiry::Credentials);
@@ -189,6 +215,7 @@ impl Access {
         }
         let client = client::create(config).await?;
         current.expires = expires;
+        *self.lifetimes.lock().unwrap_or_else(PoisonError::into_inner) = lifetimes;
         Ok(client)
     }
 
@@ -203,10 +230,20 @@ impl Access {
 }
 
 impl Expiry {
+    /// When a client certificate is read again. Inline certificates too: the kubeconfig may have a new one.
+    fn of_certificate(lifetime: &CredentialLifetime, now: Timestamp) -> Option<Self> {
+        let CredentialLifetime { kind: CredentialKind::ClientCertificate, issued: Some(issued), expires } = *lifetime
+        else {
+            return None;
+        };
+        let renewal = expires - expires.duration_since(issued) / RENEWED_PART;
+        Some(Self::Certificate(renewal.max(now + CERTIFICATE_PERIOD)))
+    }
+
     fn is_over(self, now: Timestamp) -> bool {
         match self {
             Self::Credentials(at) => now + RENEW_BEFORE >= at,
-            Self::TokenFile(at) => now >= at,
+            Self::TokenFile(at) | Self::Certificate(at) => now >= at,
         }
     }
 }
@@ -264,6 +301,50 @@ mod tests {
         fs::write(&file, KUBECONFIG).unwrap();
         access.client().await.map(drop).unwrap();
         assert_eq!((access.server(), access.host()), ("https://10.0.0.1:6443", "10.0.0.1:6443"));
+    }
+
+    #[test]
+    fn a_client_certificate_is_read_again_before_the_end_of_its_lifetime() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let read_at = |kind, issued, now: i64| {
+            let lifetime = CredentialLifetime { kind, issued, expires: at(100_000) };
+            Expiry::of_certificate(&lifetime, at(now))
+                .map(|expiry| (0..).step_by(100).find(|now| expiry.is_over(at(*now))))
+        };
+        let certificate = |now| read_at(CredentialKind::ClientCertificate, Some(at(0)), now);
+        assert_eq!([1000, 79_000, 79_900].map(certificate), [80_000, 80_000, 80_500].map(Some).map(Some));
+        assert_eq!([90_000, 200_000].map(certificate), [90_600, 200_600].map(Some).map(Some));
+        assert_eq!(read_at(CredentialKind::Token, Some(at(0)), 0), None);
+    }
+
+    /// A client certificate that is valid for a year, with its key, in the fields of a kubeconfig.
+    fn with_certificate(year: i32) -> String {
+        let mut params = rcgen::CertificateParams::new(vec!["client".into()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year + 1, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let encode = |text: String| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+        let certificate = encode(params.self_signed(&key).unwrap().pem());
+        let user = format!("client-certificate-data: {certificate}, client-key-data: {}", encode(key.serialize_pem()));
+        KUBECONFIG.replace("tokenFile: token", &user)
+    }
+
+    #[tokio::test]
+    async fn a_renewed_client_certificate_is_used_and_one_that_cannot_be_read_leaves_the_last_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubeconfig");
+        fs::write(&file, with_certificate(2090)).unwrap();
+        let access = open(Some(file.clone()), None).unwrap();
+        let expiry = || access.credential_lifetimes()[0].expires.to_string();
+        assert_eq!((access.client().await.unwrap().1, expiry().as_str()), (1, "2091-01-01T00:00:00Z"));
+        let end = || async { access.current.lock().await.expires = Some(Expiry::Certificate(Timestamp::UNIX_EPOCH)) };
+        fs::write(&file, "").unwrap();
+        end().await;
+        assert_eq!((access.client().await.unwrap().1, expiry().as_str()), (1, "2091-01-01T00:00:00Z"));
+        fs::write(&file, with_certificate(2091)).unwrap();
+        assert_eq!(access.client().await.unwrap().1, 1, "not before the next time");
+        end().await;
+        assert_eq!((access.client().await.unwrap().1, expiry().as_str()), (2, "2092-01-01T00:00:00Z"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::ProxyArgs;
+use super::{DebugTlsArgs, ProxyArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,8 @@ pub struct DoctorArgs {
     /// Default: 127.0.0.1:10249. With --from, no running hnsproxy is asked unless this is set.
     #[arg(long, value_name = "IP:PORT")]
     pub debug_address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub debug_tls: DebugTlsArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }

@@ -9,8 +9,10 @@ mod log_output;
 mod packet;
 mod parse;
 mod probe;
+mod running;
 mod service;
 mod tls;
+mod vip_probe;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -31,11 +33,15 @@ pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
 pub use packet::ExplainPacketArgs;
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
+pub use running::{HistoryArgs, RunningArgs, ServicesArgs, StatusArgs, TopArgs};
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
-pub use tls::TlsArgs;
+pub use tls::{DebugTlsArgs, TlsArgs};
+pub use vip_probe::VipProbeArgs;
 
-const ROOT_HINT: &str = "\
-Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
+const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows its main flags.";
+
+/// Without an empty line below the first one: the list of commands has to fit on a screen.
+const ROOT_TEMPLATE: &str = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,7 +54,7 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete; \
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error, or `status` is not in sync; 2 `plan` has steps, or `status` cannot ask hnsproxy; 3 ended before the shutdown was complete; \
 4 another hnsproxy writes to the same HNS.";
 
 /// A Service proxy for Windows Kubernetes nodes.
@@ -59,6 +65,7 @@ Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps;
 #[command(
     name = "hnsproxy",
     override_usage = "hnsproxy [COMMAND] [FLAGS]",
+    help_template = ROOT_TEMPLATE,
     after_help = ROOT_HINT,
     after_long_help = format!("{ROOT_HINT}\n\n{EXAMPLES}"),
     max_term_width = 120
@@ -85,6 +92,22 @@ pub enum Command {
     /// Explain the state of a Service or what happens to a packet.
     #[command(subcommand)]
     Explain(Explain),
+    /// Show whether HNS is in sync, and what is pending.
+    ///
+    /// Asks the running hnsproxy, as `services`, `history` and `top` do.
+    #[command(after_long_help = running::STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Show the Services of the running hnsproxy with their states.
+    #[command(after_long_help = running::SERVICES_EXAMPLES)]
+    Services(ServicesArgs),
+    /// Show what has happened: writes, drift, conditions and outages.
+    ///
+    /// The running hnsproxy has the last 4096 entries.
+    #[command(after_long_help = running::HISTORY_EXAMPLES)]
+    History(HistoryArgs),
+    /// Show the slowest HNS calls and the last changes, each second.
+    #[command(after_long_help = running::TOP_EXAMPLES)]
+    Top(TopArgs),
     /// Compare HNS with what is known of its build.
     #[command(after_long_help = probe::EXAMPLES)]
     Probe(ProbeArgs),
@@ -99,9 +122,9 @@ pub enum Command {
     /// For --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     #[command(after_long_help = COMMAND_EXIT_CODES)]
     Emulator(EmulatorArgs),
-    /// Install hnsproxy as a Windows service, or replace kube-proxy with it.
+    /// Install hnsproxy as a Windows service, or replace kube-proxy.
     Service(ServiceArgs),
-    /// Show the versions of hnsproxy and of the kube-proxy that it replaces.
+    /// Show the versions of hnsproxy and of the kube-proxy it replaces.
     ///
     /// `hnsproxy --version` prints the version as kube-proxy does.
     #[command(after_long_help = COMMAND_EXIT_CODES)]
@@ -151,6 +174,8 @@ pub struct RunArgs {
     pub metrics_allowed_host: Vec<String>,
     #[command(flatten)]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    pub probe: VipProbeArgs,
     /// Keep the history of the process in this folder, so that it survives a restart.
     ///
     /// In two files of at most 1 MiB each, which `/debug/history` shows.
@@ -204,12 +229,12 @@ pub struct ProxyArgs {
     pub kube_proxy: Flags,
     /// What the log says on the command line.
     #[arg(skip)]
-    pub remarks: Remarks,
+    pub log_notes: LogNotes,
 }
 
 /// What the log says on a command line.
 #[derive(Debug, Default)]
-pub struct Remarks {
+pub struct LogNotes {
     /// The given flags that kube-proxy does not have, as `--name=value`.
     pub flags: Vec<String>,
     /// Likely mistakes.
@@ -260,6 +285,8 @@ pub struct ExplainSvcArgs {
     /// Not used with --from.
     #[arg(long, value_name = "IP:PORT", default_value_t = METRICS_ADDRESS, conflicts_with = "from")]
     pub debug_address: SocketAddr,
+    #[command(flatten)]
+    pub debug_tls: DebugTlsArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
@@ -398,7 +425,13 @@ impl Cli {
             Command::Probe(args) => Some(&args.log.output),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => Some(&args.log.output),
-            Command::Service(_) | Command::Version(_) | Command::Completion(_) => None,
+            Command::Status(_)
+            | Command::Services(_)
+            | Command::History(_)
+            | Command::Top(_)
+            | Command::Service(_)
+            | Command::Version(_)
+            | Command::Completion(_) => None,
         };
         output.cloned().unwrap_or_else(LogOutputArgs::short)
     }

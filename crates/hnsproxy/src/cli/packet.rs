@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
 
-use super::{LogArgs, OutputArgs};
+use super::{DebugTlsArgs, LogArgs, OutputArgs};
 use crate::hns::HnsArgs;
 use crate::packet::{To, client};
 
@@ -42,6 +42,8 @@ pub struct ExplainPacketArgs {
         conflicts_with_all = ["hns", "hns_api", "hns_call_budget", "network_name", "node_ip", "root_hnsendpoint_name"]
     )]
     pub debug_address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub debug_tls: DebugTlsArgs,
     #[command(flatten)]
     pub hns: HnsArgs,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, FromArgMatches};
 
 use super::definition::{self, definition};
 use super::hints::hints;
-use super::{Cli, Remarks};
+use super::{Cli, LogNotes};
 use crate::config::{is_flag_of_kube_proxy, takes_value_after_equals};
 
 /// Parses the command line of the process.
@@ -36,7 +36,7 @@ pub fn parse_with(
     let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| {
         let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(command))?;
         if let Some(args) = cli.proxy_args_mut() {
-            args.remarks = Remarks { flags: given_flags(command, &matches), hints: hints.clone() };
+            args.log_notes = LogNotes { flags: given_flags(command, &matches), hints: hints.clone() };
         }
         Ok(cli)
     });
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn the_given_flags_of_hnsproxy_are_for_the_log() {
         let args = run(&["--from=c", "--once", "--node-ip", "10.0.0.1", "--node-ip=10.0.0.2", "-v=2", "--enable-dsr"]);
-        let given = args.unwrap().proxy.remarks.flags;
+        let given = args.unwrap().proxy.log_notes.flags;
         assert_eq!(given, ["--from=c", "--node-ip=10.0.0.1", "--node-ip=10.0.0.2", "--once=true"]);
     }
 

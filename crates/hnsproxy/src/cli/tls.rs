@@ -1,4 +1,4 @@
-//! The flags for TLS at the addresses of metrics and of health checks.
+//! The flags for TLS at the addresses of metrics and of health checks: of the server, and of commands that query it.
 
 use std::path::{Path, PathBuf};
 
@@ -34,4 +34,14 @@ impl TlsArgs {
     pub fn healthz(&self) -> Option<(&Path, &Path)> {
         self.healthz_tls_cert_file.as_deref().zip(self.healthz_tls_key_file.as_deref())
     }
+}
+
+/// How a command that queries a running hnsproxy verifies it.
+#[derive(Debug, Clone, Args)]
+pub struct DebugTlsArgs {
+    /// The --metrics-tls-cert-file of the running hnsproxy, if it has one.
+    ///
+    /// It is then queried by HTTPS, and no other certificate is trusted.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub debug_tls_cert_file: Option<PathBuf>,
 }

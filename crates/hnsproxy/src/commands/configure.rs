@@ -62,9 +62,9 @@ fn start(args: &ProxyArgs) -> Result<Option<Config>, CommandError> {
     }
     log::start(&log_args);
     // They may be why the configuration is invalid.
-    args.remarks.hints.iter().for_each(|hint| warn!("{hint}"));
+    args.log_notes.hints.iter().for_each(|hint| warn!("{hint}"));
     let config = resolved?;
-    args.remarks.flags.iter().for_each(|flag| debug!("FLAG: {flag}"));
+    args.log_notes.flags.iter().for_each(|flag| debug!("FLAG: {flag}"));
     log::notes(&config.notes);
     Ok(Some(config))
 }

@@ -12,7 +12,7 @@ use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::host_local::HostLocal;
-use crate::http_client::get_json;
+use crate::http_client::Server;
 use crate::session::Session;
 use crate::{output, view};
 
@@ -46,9 +46,10 @@ fn from_files(
 }
 
 fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
-    let address = args.debug_address;
+    let server = Server::new(args.debug_address, &args.debug_tls);
+    let address = server.address;
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
-    match get_json(address, &path) {
+    match server.get_json(&path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
         Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
         Err(source) => Err(CommandError::Query { address, source, instead: "--from to read files" }),

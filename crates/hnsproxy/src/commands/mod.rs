@@ -12,6 +12,7 @@ mod packet;
 mod plan;
 mod probe;
 mod run;
+mod running;
 mod service;
 mod state;
 mod version;
@@ -45,6 +46,8 @@ pub const IN_SYNC: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
+/// Exit code of `status`: the running hnsproxy cannot be asked.
+pub const NOT_REACHABLE: u8 = 2;
 /// Exit code: shutdown was requested and not completed.
 pub use crate::shutdown::ABANDONED;
 
@@ -69,6 +72,7 @@ pub fn main(cli: &Cli) -> ExitCode {
 fn exit_code(error: &CommandError) -> u8 {
     match error {
         CommandError::Locked(_) => LOCKED,
+        CommandError::NotReachable(_) => NOT_REACHABLE,
         _ => FAILED,
     }
 }
@@ -102,9 +106,19 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             log::start(&LogArgs::of_output(cli.log_output()));
             service::main(args)
         }
+        Command::Status(args) => running(cli, || running::status::main(args)),
+        Command::Services(args) => running(cli, || running::services::main(args)),
+        Command::History(args) => running(cli, || running::history::main(args)),
+        Command::Top(args) => running(cli, || running::top::main(args)),
         Command::Version(args) => version::main(args),
         Command::Completion(args) => completion::main(args),
     }
+}
+
+/// Carries out a command that asks the running hnsproxy.
+fn running(cli: &Cli, command: impl FnOnce() -> Result<u8, CommandError>) -> Result<u8, CommandError> {
+    log::start(&LogArgs::of_output(cli.log_output()));
+    command()
 }
 
 /// Runs until shutdown is requested: by a signal, or by the service control manager. A Windows service connects to the manager before

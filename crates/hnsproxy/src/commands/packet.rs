@@ -1,7 +1,8 @@
 //! `explain packet`: explains what would happen to a packet, by the objects of HNS, or by what a running process has observed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+use http::StatusCode;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use vswitch::Node;
 
@@ -9,26 +10,27 @@ use super::IN_SYNC;
 use crate::cli::ExplainPacketArgs;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsChoice};
-use crate::http_client::{RequestError, get_json};
+use crate::http_client::{RequestError, Server};
 use crate::packet::{self, Objects, PacketError, PacketExplanation, Question};
 use crate::{output, view};
 
 pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
     let question = Question::new(args.from, args.to)?;
     let explanation = match args.debug_address {
-        Some(address) => from_process(&question, address)?,
+        Some(address) => from_process(&question, &Server::new(address, &args.debug_tls))?,
         None => from_hns(&question, args)?,
     };
     output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
     Ok(IN_SYNC)
 }
 
-fn from_process(question: &Question, address: SocketAddr) -> Result<PacketExplanation, CommandError> {
+fn from_process(question: &Question, server: &Server) -> Result<PacketExplanation, CommandError> {
+    let address = server.address;
     let failed =
         |source| CommandError::Query { address, source, instead: "leave it out to read HNS without that process" };
-    let explanation = get_json(address, &format!("/debug/packet?{}", question.to_query())).map_err(failed)?;
+    let explanation = server.get_json(&format!("/debug/packet?{}", question.to_query())).map_err(failed)?;
     // This version never answers 404 here, so an earlier version or another program listens at this address.
-    let not_found = || failed(RequestError::Status { status: "404 Not Found".to_owned() });
+    let not_found = || failed(RequestError::Status { status: StatusCode::NOT_FOUND });
     let mut explanation: PacketExplanation = explanation.ok_or_else(not_found)?;
     explanation.description = format!("hnsproxy at {address}, {}", explanation.description);
     Ok(explanation)

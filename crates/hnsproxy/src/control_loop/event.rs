@@ -14,6 +14,7 @@ use crate::mutex::lock;
 use crate::serve::ExplainRequest;
 use crate::source::{ClusterChanges, Coalesced, Origin};
 use crate::status::StatusStore;
+use crate::vip_probe::ProbeReport;
 
 pub enum Event {
     /// The cluster has changed.
@@ -24,6 +25,8 @@ pub enum Event {
     Hns(hcn::Event),
     /// An HTTP client requests an explanation.
     Explain(ExplainRequest),
+    /// The probe of frontends has found something else than before.
+    Probed(ProbeReport),
     Shutdown,
 }
 
@@ -46,6 +49,7 @@ struct Waiting {
     configuration: Vec<config::Change>,
     notifications: Vec<hcn::Event>,
     explanations: Vec<ExplainRequest>,
+    probed: Option<ProbeReport>,
     /// Whether anything waits.
     any: bool,
 }
@@ -66,6 +70,8 @@ pub struct Events {
     /// Each once.
     pub notifications: Vec<hcn::Event>,
     pub explanations: Vec<ExplainRequest>,
+    /// The last report, with the replacements of all reports that wait.
+    pub probed: Option<ProbeReport>,
 }
 
 impl EventQueue {
@@ -81,8 +87,8 @@ impl EventQueue {
     /// Adds an event, from any thread.
     pub fn send(&self, event: Event) {
         let mut waiting = self.waiting();
-        // A notification only moves the next audit, so no run is interrupted for it.
-        let interrupts = !matches!(event, Event::Hns(_));
+        // A notification only moves the next audit, and a report of the probe can wait for the end of a run.
+        let interrupts = !matches!(event, Event::Hns(_) | Event::Probed(_));
         waiting.add(event, &self.0.store);
         waiting.any = true;
         self.0.interrupts.fetch_or(interrupts, Ordering::SeqCst);
@@ -137,6 +143,11 @@ impl Waiting {
                 self.explanations.retain(|waiting| !waiting.is_closed());
                 self.explanations.push(request);
             }
+            Event::Probed(mut report) => {
+                let before = self.probed.take().map(|before| before.replace).unwrap_or_default();
+                report.replace.splice(0..0, before);
+                self.probed = Some(report);
+            }
             Event::Shutdown => self.shutdown = true,
         }
     }
@@ -173,6 +184,7 @@ impl Waiting {
             configuration: std::mem::take(&mut self.configuration),
             notifications: std::mem::take(&mut self.notifications),
             explanations: std::mem::take(&mut self.explanations),
+            probed: self.probed.take(),
         }
     }
 }

@@ -102,7 +102,8 @@ impl<'a> ControlLoop<'a> {
         let session = Session::new(hns.clone(), settings, host, args.hns_concurrency)
             .with_metrics(metrics.clone())
             .with_history(history.clone())
-            .with_services(services.clone());
+            .with_services(services.clone())
+            .with_probed_services(args.probe.services.clone());
         let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice());
         let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {
@@ -157,11 +158,12 @@ impl<'a> ControlLoop<'a> {
     }
 
     fn handle(&mut self, events: Events) {
-        let Events { shutdown: _, cluster, configuration, notifications, explanations } = events;
+        let Events { shutdown: _, cluster, configuration, notifications, explanations, probed } = events;
         self.feed.apply(cluster, &mut self.session);
         self.record_outage();
         notifications.into_iter().for_each(|event| self.handle_notification(event));
         configuration.into_iter().for_each(|change| self.handle_configuration(change));
+        probed.into_iter().for_each(|report| self.session.record_probe(report));
         // After the changes, so that they are part of the explanation.
         explanations.into_iter().for_each(|request| self.answer(request));
     }
@@ -234,12 +236,15 @@ impl<'a> ControlLoop<'a> {
         let configuration_error = self.configuration_error.clone();
         let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
         let file_reads = self.feed.file_reads();
+        let elapsed = self.context.store.snapshot().now.elapsed;
+        let load_balancer_pending_since = self.session.pending_age().map(|age| elapsed.saturating_sub(age));
         let status = Status {
             waiting_for_node,
             deleted_node: self.feed.deleted_node().map(str::to_owned),
             cluster_outage,
             insecure_skip_tls_verify,
             file_reads,
+            load_balancer_pending_since,
             configuration_error,
             ..self.session.status()
         };

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use hcn::Guid;
+use hcn::{Guid, SlowCall};
 use jiff::Timestamp;
-use proxy::Frontend;
 use proxy::apply::Outcome;
 use proxy::dirty::Subject;
 use proxy::model::ServiceName;
+use proxy::reconcile::{BackendChange, RemovedBackend};
+use proxy::{Frontend, Liveness};
 use serde::{Serialize, Serializer};
 
 use cluster_source::error_chain;
@@ -34,8 +35,24 @@ pub enum Event {
     DriftRepaired {
         cause: &'static str,
     },
+    /// A call that exceeds its budget.
+    HnsCall {
+        function: &'static str,
+        /// Until it was last seen in flight.
+        duration_seconds: f64,
+        returned: bool,
+    },
     HnsLiveness {
         liveness: &'static str,
+    },
+    /// The backends of a Service, or of several ones in numbers.
+    Backends {
+        added_count: usize,
+        removed_count: usize,
+        /// The first ones.
+        added: Vec<IpAddr>,
+        /// The first ones.
+        removed: Vec<RemovedBackend>,
     },
     Network {
         network: String,
@@ -114,6 +131,46 @@ impl Record {
         Self::new(event, step.to_string()).of_service(step.service.clone()).about(step.action.subject())
     }
 
+    pub fn liveness(liveness: Liveness) -> Self {
+        let liveness = liveness.as_str();
+        Self::new(Event::HnsLiveness { liveness }, format!("HNS {liveness}"))
+    }
+
+    /// A call that exceeds its budget.
+    pub fn call(call: SlowCall, returned: bool) -> Self {
+        let event = Event::HnsCall { function: call.function, duration_seconds: call.took.as_secs_f64(), returned };
+        let resolved = if returned { ": resolved" } else { "" };
+        Self::new(event, format!("HNS call over its budget: {call}{resolved}"))
+    }
+
+    pub fn backends(change: &BackendChange) -> Self {
+        let BackendChange { service, backends, added_count, removed_count, added, removed } = change;
+        let removal = |removed: &RemovedBackend| match removed.reason {
+            Some(reason) => format!("{}: {}", removed.address, reason.description()),
+            None => removed.address.to_string(),
+        };
+        let added_text = named(*added_count, "added", added.iter().map(ToString::to_string).collect());
+        let removed_text = named(*removed_count, "removed", removed.iter().map(removal).collect());
+        let parts: Vec<_> = added_text.into_iter().chain(removed_text).collect();
+        let message = format!("backends of Service {service}: {}; {backends} left", parts.join(", "));
+        let event = Event::Backends {
+            added_count: *added_count,
+            removed_count: *removed_count,
+            added: added.clone(),
+            removed: removed.clone(),
+        };
+        Self::new(event, message).of_service(Some(service.clone()))
+    }
+
+    /// The changes of further Services, in numbers.
+    pub fn backends_of_others(changes: &[BackendChange]) -> Self {
+        let added_count = changes.iter().map(|change| change.added_count).sum();
+        let removed_count = changes.iter().map(|change| change.removed_count).sum();
+        let message =
+            format!("backends of {} other Services: {added_count} added, {removed_count} removed", changes.len());
+        Self::new(Event::Backends { added_count, removed_count, added: Vec::new(), removed: Vec::new() }, message)
+    }
+
     /// A condition that has begun, or that is resolved.
     pub fn condition(reason: &'static str, message: &str, is_resolved: bool) -> Self {
         if is_resolved {
@@ -122,6 +179,16 @@ impl Record {
             Self::new(Event::ConditionBegun { reason }, message)
         }
     }
+}
+
+/// A number of backends with the first ones. None for 0.
+fn named(count: usize, verb: &str, mut first: Vec<String>) -> Option<String> {
+    if count == 0 {
+        return None;
+    }
+    let others = count.saturating_sub(first.len());
+    first.extend((others > 0).then(|| format!("{others} more")));
+    Some(format!("{count} {verb} ({})", first.join(", ")))
 }
 
 fn shortened(mut text: String) -> String {
@@ -139,6 +206,7 @@ fn as_text<T: ToString, S: Serializer>(value: &Option<T>, serializer: S) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use proxy::reconcile::RemovalReason;
     use proxy::{Action, Reason, Step};
     use serde_json::json;
 
@@ -164,6 +232,32 @@ mod tests {
             "message": "delete remote endpoint 10.244.1.7: no Service uses it (Service shop/web)",
         });
         assert_eq!(serde_json::to_value(entry).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_change_of_backends_names_the_first_ones_with_their_reasons() {
+        let address = |last| IpAddr::from([10, 244, 1, last]);
+        let change = BackendChange {
+            service: ServiceName::new("shop", "web"),
+            backends: 3,
+            added_count: 2,
+            removed_count: 1,
+            added: vec![address(7)],
+            removed: vec![RemovedBackend { address: address(8), reason: Some(RemovalReason::NotInSlices) }],
+        };
+        let record = Record::backends(&change);
+        let expected = json!({
+            "kind": "backends",
+            "added_count": 2,
+            "removed_count": 1,
+            "added": ["10.244.1.7"],
+            "removed": [{"address": "10.244.1.8", "reason": "NotInSlices"}],
+            "service": "shop/web",
+            "message": "backends of Service shop/web: 2 added (10.244.1.7, 1 more), 1 removed (10.244.1.8: no EndpointSlice has it); 3 left",
+        });
+        assert_eq!(serde_json::to_value(record).unwrap(), expected);
+        let others = Record::backends_of_others(&[change.clone(), change]);
+        assert_eq!(others.message, "backends of 2 other Services: 4 added, 2 removed");
     }
 
     #[test]

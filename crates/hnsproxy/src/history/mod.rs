@@ -1,6 +1,6 @@
 //! What happened: the last writes, drift, conditions and other events of the process, for the pages and commands that show them.
 //!
-//! It is filled where the log is written, by the control loop. Other threads only read it.
+//! It is filled where the log is written: by the control loop, and by the watchdog of HNS calls. Other threads only read it.
 
 mod entry;
 mod file;
@@ -11,8 +11,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hcn::SlowCall;
 use jiff::Timestamp;
-use serde::Serialize;
+use proxy::Liveness;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use tracing::warn;
 
@@ -21,7 +23,7 @@ use crate::mutex::lock;
 use entry::Entry;
 pub use entry::{Event, Record};
 use file::{Saved, Writer};
-pub use query::{Query, Since, limit};
+pub use query::{MAX_LIMIT, Query, Since};
 use ring::{Line, Ring};
 
 /// Clones share the entries.
@@ -31,6 +33,8 @@ pub struct History(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     ring: Mutex<Ring>,
+    /// The one that was last recorded.
+    liveness: Mutex<Liveness>,
     /// None if the history ends with the process.
     writer: Option<Writer>,
     skipped_lines: u64,
@@ -64,6 +68,13 @@ impl Found {
     }
 }
 
+/// As the list of its documents.
+impl Serialize for Found {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.documents())
+    }
+}
+
 impl History {
     /// Continues the history in a folder. If it cannot be written, this is logged.
     pub fn saved_in(directory: &Path) -> Self {
@@ -82,7 +93,7 @@ impl History {
         saved.lines.into_iter().for_each(|line| ring.push(line));
         let writer = Writer::start(directory.to_owned());
         let writer = writer.inspect_err(|error| warn!("cannot start the thread that writes the history: {error}")).ok();
-        Self(Arc::new(Shared { ring: Mutex::new(ring), writer, skipped_lines: saved.skipped }))
+        Self(Arc::new(Shared { ring: Mutex::new(ring), writer, skipped_lines: saved.skipped, ..Shared::default() }))
     }
 
     /// Waits until the history is saved, for at most this time.
@@ -108,6 +119,30 @@ impl History {
         }
     }
 
+    /// Records the liveness of HNS, if it has changed.
+    pub fn record_liveness(&self, liveness: Liveness) {
+        let mut last = lock(&self.0.liveness);
+        if std::mem::replace(&mut *last, liveness) != liveness {
+            self.record(&Record::liveness(liveness));
+        }
+    }
+
+    /// Records a call that exceeds its budget and has not returned. Meanwhile, the thread that made the call records nothing.
+    pub fn record_overdue(&self, call: SlowCall) {
+        self.record(&Record::call(call, false));
+        let mut last = lock(&self.0.liveness);
+        // An unavailable HNS stays unavailable.
+        if *last == Liveness::Up {
+            *last = Liveness::Slow;
+            self.record(&Record::liveness(*last));
+        }
+    }
+
+    /// Records that an overdue call has returned, with the duration when it was last seen in flight.
+    pub fn record_returned(&self, call: SlowCall) {
+        self.record(&Record::call(call, true));
+    }
+
     /// With `since`, the first entries after it; otherwise the last ones.
     pub fn find(&self, query: &Query) -> Found {
         let ring = lock(&self.0.ring);
@@ -129,7 +164,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use proxy::model::ServiceName;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -144,9 +179,7 @@ mod tests {
         history
     }
 
-    fn sequences(parameters: &[(&str, &str)]) -> Vec<u64> {
-        let mut query = Query::default();
-        parameters.iter().for_each(|(name, value)| query.set(name, value).unwrap());
+    fn sequences(query: Query) -> Vec<u64> {
         let found = history().find(&query);
         let sequence =
             |document: &RawValue| serde_json::from_str::<Value>(document.get()).unwrap()["sequence"].as_u64();
@@ -155,16 +188,37 @@ mod tests {
 
     #[test]
     fn a_reader_continues_after_the_last_entry_that_it_has() {
-        assert_eq!(sequences(&[("since", "0"), ("limit", "2")]), [1, 2]);
-        assert_eq!(sequences(&[("since", "2"), ("limit", "2")]), [3, 4]);
-        assert_eq!(sequences(&[("since", "5")]), [0; 0]);
-        assert_eq!(sequences(&[("since", "1970-01-01T00:00:04Z")]), [4, 5]);
+        let since = |since, limit| sequences(Query { since: Some(since), limit, ..Query::default() });
+        assert_eq!(since(Since::Sequence(0), 2), [1, 2]);
+        assert_eq!(since(Since::Sequence(2), 2), [3, 4]);
+        assert_eq!(since(Since::Sequence(5), MAX_LIMIT), [0; 0]);
+        assert_eq!(since(Since::Time(Timestamp::from_second(4).unwrap()), MAX_LIMIT), [4, 5]);
+    }
+
+    #[test]
+    fn a_call_that_hangs_is_recorded_before_it_returns_and_makes_hns_slow_once() {
+        let history = History::default();
+        let call = |seconds| SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(seconds) };
+        history.record_liveness(Liveness::Up);
+        history.record_overdue(call(6));
+        history.record_overdue(call(6));
+        history.record_returned(call(9));
+        history.record_liveness(Liveness::Slow);
+        history.record_liveness(Liveness::Up);
+        let found = history.find(&Query::default());
+        let entries = found.documents().map(|document| serde_json::from_str::<Value>(document.get()).unwrap());
+        let names = ["kind", "returned", "duration_seconds", "liveness"];
+        let entries: Vec<_> = entries.map(|entry| names.map(|name| entry[name].clone())).collect();
+        let call = |returned, seconds| [json!("hns_call"), json!(returned), json!(seconds), Value::Null];
+        let liveness = |liveness| [json!("hns_liveness"), Value::Null, Value::Null, json!(liveness)];
+        let expected = [call(false, 6.0), liveness("slow"), call(false, 6.0), call(true, 9.0), liveness("up")];
+        assert_eq!(entries, expected);
     }
 
     #[test]
     fn a_reader_without_a_start_gets_the_last_entries() {
-        assert_eq!(sequences(&[]), [1, 2, 3, 4, 5]);
-        assert_eq!(sequences(&[("limit", "2")]), [4, 5]);
-        assert_eq!(sequences(&[("limit", "1"), ("service", "shop/web")]), [4]);
+        assert_eq!(sequences(Query::default()), [1, 2, 3, 4, 5]);
+        assert_eq!(sequences(Query { limit: 2, ..Query::default() }), [4, 5]);
+        assert_eq!(sequences(Query { limit: 1, service: Some("shop/web".to_owned()), ..Query::default() }), [4]);
     }
 }

@@ -10,10 +10,11 @@ mod watchdog;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hcn::{ApiVersion, Client, Counts, Features, FinishedCall, Hcn, Instrumented, SlowCall, Version};
 
+use crate::history::History;
 #[cfg(feature = "emulator")]
 use crate::saved_file;
 pub use args::{HnsApi, HnsArgs, HnsChoice};
@@ -70,6 +71,8 @@ pub struct Hns {
     #[cfg(feature = "emulator")]
     emulated: Option<emulated::Emulated>,
     api: HnsApi,
+    /// Set once: the watchdog of calls runs before the history is opened.
+    history: Arc<OnceLock<History>>,
 }
 
 impl Hns {
@@ -84,12 +87,12 @@ impl Hns {
             HnsChoice::Emulated(path) => emulated::in_process(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::service(address)?,
             HnsChoice::Windows => {
-                let hcn = instrumented(windows()?, args);
-                return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api }));
+                let (hcn, history) = instrumented(windows()?, args);
+                return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api, history }));
             }
         };
-        let hcn = instrumented(hcn, args);
-        Ok(Arc::new(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api }))
+        let (hcn, history) = instrumented(hcn, args);
+        Ok(Arc::new(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api, history }))
     }
 
     /// # Errors
@@ -98,7 +101,8 @@ impl Hns {
     pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         match args.choice() {
             HnsChoice::Windows => {
-                Ok(Arc::new(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }))
+                let (hcn, history) = instrumented(windows()?, args);
+                Ok(Arc::new(Self { hcn, facts: None, api: args.hns_api, history }))
             }
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
@@ -129,6 +133,11 @@ impl Hns {
     /// Calls back after each native call from now on.
     pub fn observe_calls(&self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) {
         self.hcn.observe(Box::new(observer));
+    }
+
+    /// Records calls that exceed their budget in a history, from now on. Only the first history is kept.
+    pub fn record_overdue_calls(&self, history: History) {
+        let _ = self.history.set(history);
     }
 
     /// The slowest call since the last time, if it exceeded its budget.
@@ -220,12 +229,14 @@ impl Hns {
     }
 }
 
-fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn Hcn>>> {
-    let hcn = Arc::new(Instrumented::new(hcn, args.hns_call_budget));
-    if let Err(error) = watchdog::watch(&hcn) {
+type Watched = (Arc<Instrumented<Box<dyn Hcn>>>, Arc<OnceLock<History>>);
+
+fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Watched {
+    let (hcn, history) = (Arc::new(Instrumented::new(hcn, args.hns_call_budget)), Arc::default());
+    if let Err(error) = watchdog::watch(&hcn, Arc::clone(&history)) {
         tracing::warn!(%error, "cannot watch HNS calls: one that hangs is not logged before it returns");
     }
-    hcn
+    (hcn, history)
 }
 
 #[cfg(windows)]

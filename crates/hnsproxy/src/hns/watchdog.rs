@@ -1,12 +1,15 @@
-//! Logs HNS calls over their budget while they hang: the thread that made the call is blocked, and can log nothing.
+//! Logs and records HNS calls over their budget while they hang: the thread that made the call is blocked, and can do neither.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
 use hcn::{CallInFlight, Hcn, Instrumented, SlowCall};
 use tracing::{info, warn};
+
+use crate::history::History;
 
 /// The calls in flight are read eight times in a budget, so that one is logged soon after it is over.
 const READS: u32 = 8;
@@ -19,12 +22,12 @@ const MAX_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the system cannot start a thread.
-pub(super) fn watch(hcn: &Arc<Instrumented<Box<dyn Hcn>>>) -> std::io::Result<()> {
+pub(super) fn watch(hcn: &Arc<Instrumented<Box<dyn Hcn>>>, history: Arc<OnceLock<History>>) -> std::io::Result<()> {
     let (hcn, budget) = (Arc::downgrade(hcn), hcn.budget());
-    thread::Builder::new().name("hns-watchdog".into()).spawn(move || run(&hcn, budget)).map(drop)
+    thread::Builder::new().name("hns-watchdog".into()).spawn(move || run(&hcn, budget, &history)).map(drop)
 }
 
-fn run(hcn: &Weak<Instrumented<Box<dyn Hcn>>>, budget: Duration) {
+fn run(hcn: &Weak<Instrumented<Box<dyn Hcn>>>, budget: Duration, history: &OnceLock<History>) {
     let interval = (budget / READS).clamp(MIN_INTERVAL, MAX_INTERVAL);
     let mut watchdog = Watchdog::new(budget);
     loop {
@@ -35,9 +38,17 @@ fn run(hcn: &Weak<Instrumented<Box<dyn Hcn>>>, budget: Duration) {
         thread::sleep(interval);
         let Some(hcn) = hcn.upgrade() else { return };
         for message in watchdog.check(&hcn.in_flight()) {
+            let warn = |call| warn!("HNS call over its budget of {} s: {call}", budget.as_secs_f64());
             match message {
-                Message::Overdue(call) => warn!("HNS call over its budget of {} s: {call}", budget.as_secs_f64()),
-                Message::Resolved(call) => info!("HNS call over its budget: {call}: resolved"),
+                Message::Overdue(call) => {
+                    warn(call);
+                    history.get().into_iter().for_each(|history| history.record_overdue(call));
+                }
+                Message::Doubled(call) => warn(call),
+                Message::Resolved(call) => {
+                    info!("HNS call over its budget: {call}: resolved");
+                    history.get().into_iter().for_each(|history| history.record_returned(call));
+                }
             }
         }
     }
@@ -45,8 +56,10 @@ fn run(hcn: &Weak<Instrumented<Box<dyn Hcn>>>, budget: Duration) {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Message {
-    /// Logged when the call exceeds the budget, and again each time its duration has doubled.
+    /// The call exceeds the budget.
     Overdue(SlowCall),
+    /// Its duration has doubled since the last message.
+    Doubled(SlowCall),
     /// With the duration when the call was last seen.
     Resolved(SlowCall),
 }
@@ -75,12 +88,20 @@ impl Watchdog {
         for CallInFlight { number, function, took } in in_flight.iter().copied().filter(|call| call.took > self.budget)
         {
             let call = SlowCall { function, took };
-            let (last, again) = self.overdue.entry(number).or_insert((call, self.budget));
-            *last = call;
-            if took > *again {
-                // From now and not from the last limit: a thread that was not scheduled for long logs one message.
-                *again = took * 2;
-                messages.push(Message::Overdue(call));
+            match self.overdue.entry(number) {
+                Entry::Vacant(new) => {
+                    new.insert((call, took * 2));
+                    messages.push(Message::Overdue(call));
+                }
+                Entry::Occupied(known) => {
+                    let (last, again) = known.into_mut();
+                    *last = call;
+                    if took > *again {
+                        // From now and not from the last limit: a thread that was not scheduled for long logs one message.
+                        *again = took * 2;
+                        messages.push(Message::Doubled(call));
+                    }
+                }
             }
         }
         messages

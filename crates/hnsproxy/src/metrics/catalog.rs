@@ -128,6 +128,12 @@ catalog! {
         "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
+    PENDING_LOAD_BALANCER = "hnsproxy_oldest_pending_load_balancer_seconds", Gauge, [],
+        "Age of the load balancer that has not been in sync for the longest time in seconds; 0 if all are in sync";
+    CREDENTIAL_EXPIRY = "hnsproxy_credential_expiry_timestamp_seconds", Gauge, ["credential"],
+        "When a credential for the API server expires (client_certificate, token), if it says so, in seconds since unix epoch";
+    CREDENTIAL_ISSUED = "hnsproxy_credential_issued_timestamp_seconds", Gauge, ["credential"],
+        "When such a credential was issued, if it says so, in seconds since unix epoch";
     WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
         "Seconds since the API server last proved that what is known of a kind is current";
     FILE_READS = "hnsproxy_cluster_file_reads_total", Counter, [],
@@ -146,6 +152,10 @@ catalog! {
         "Connections that could not be accepted, for example for lack of descriptors, by listener";
     LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
         "Lines of the log that could not be written to --log-file and went to standard error";
+    PROBE_DURATION = "hnsproxy_probe_duration_seconds", Histogram(sync), ["target"],
+        "Time until a probed cluster IP answered in seconds, by value of --probe-vips";
+    PROBE_FAILURES = "hnsproxy_probe_failures_total", Counter, ["target"],
+        "Probes of cluster IPs without an answer, by value of --probe-vips";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use cluster_source::cluster::CredentialLifetime;
 use hcn::{FinishedCall, SlowCall};
 use jiff::Timestamp;
 use prometheus_client::encoding::prometheus_text::encode;
@@ -63,6 +64,8 @@ pub struct Metrics {
     rest_requests: Counters,
     rest_duration: Histograms,
     rest_limiter: Histograms,
+    probe_duration: Histograms,
+    probe_failures: Counters,
 }
 
 impl Default for Metrics {
@@ -85,6 +88,8 @@ impl Default for Metrics {
             rest_requests: counters(&mut registry, &catalog::REST_REQUESTS),
             rest_duration: histograms(&mut registry, &catalog::REST_DURATION),
             rest_limiter: histograms(&mut registry, &catalog::REST_LIMITER),
+            probe_duration: histograms(&mut registry, &catalog::PROBE_DURATION),
+            probe_failures: counters(&mut registry, &catalog::PROBE_FAILURES),
             registry,
         }
     }
@@ -177,6 +182,14 @@ impl Metrics {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
     }
 
+    /// Counts a probe of a cluster IP, by the value of `--probe-vips`: when it answered, or that it did not.
+    pub(crate) fn vip_probe(&self, target: &str, answer: Option<Duration>) {
+        match answer {
+            Some(took) => self.probe_duration.of([target]).observe(took.as_secs_f64()),
+            None => drop(self.probe_failures.of([target]).inc()),
+        }
+    }
+
     /// All metrics in the text format of Prometheus. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`].
     pub(crate) fn text(
         &self,
@@ -196,6 +209,11 @@ impl Metrics {
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
+
+/// The metrics of the credentials for the API server.
+pub(crate) fn credentials(lifetimes: &[CredentialLifetime]) -> Vec<Sample> {
+    state::credentials(lifetimes)
 }
 
 /// The metrics that the configuration alone determines.

@@ -1,8 +1,11 @@
 //! The metrics of the status.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use cluster_source::cluster::CredentialLifetime;
 use hcn::{SlowCall, UnreadableMember};
+use jiff::Timestamp;
 use proxy::reconcile::Changes as Arrivals;
 use proxy::settings::Capabilities;
 use proxy::{Liveness, Progress};
@@ -51,7 +54,7 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
     samples.extend(status.unreadable_members.iter().map(|UnreadableMember { kind, member, count: times, .. }| {
         Sample::of(&UNREADABLE_MEMBERS, [kind.name(), member], count(*times))
     }));
-    let oldest = changes.oldest().map_or(0.0, |oldest| now.elapsed.saturating_sub(oldest).as_secs_f64());
+    let age = |since: Option<Duration>| since.map_or(0.0, |since| now.elapsed.saturating_sub(since).as_secs_f64());
     samples.extend([
         Sample::new(&LOAD_BALANCERS_DESIRED, count(load_balancers.desired as u64)),
         Sample::new(&LOAD_BALANCERS_IN_SYNC, count(load_balancers.in_sync as u64)),
@@ -62,7 +65,8 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
         Sample::new(&FAILED, count(failed as u64)),
         Sample::new(&QUEUED, count(changes.queue_length() as u64)),
         Sample::new(&CONTENDED, count(contended as u64)),
-        Sample::new(&OLDEST_CHANGE, oldest),
+        Sample::new(&OLDEST_CHANGE, age(changes.oldest())),
+        Sample::new(&PENDING_LOAD_BALANCER, age(status.load_balancer_pending_since)),
     ]);
     let silence = snapshot.watch_silence();
     samples.extend(silence.map(|(kind, silence)| Sample::of(&WATCH_SILENCE, [kind], silence.as_secs_f64())));
@@ -71,6 +75,16 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
     status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
     samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));
     samples
+}
+
+/// When the credentials for the API server expire, and when they were issued.
+pub(crate) fn credentials(lifetimes: &[CredentialLifetime]) -> Vec<Sample> {
+    let sample = |descriptor, lifetime: &CredentialLifetime, at: Timestamp| {
+        Sample::of(descriptor, [lifetime.kind.as_str()], at.as_duration().as_secs_f64())
+    };
+    let expiry = lifetimes.iter().map(|lifetime| sample(&CREDENTIAL_EXPIRY, lifetime, lifetime.expires));
+    let issued = lifetimes.iter().filter_map(|lifetime| Some(sample(&CREDENTIAL_ISSUED, lifetime, lifetime.issued?)));
+    expiry.chain(issued).collect()
 }
 
 /// The versions, and the feature gates.

@@ -1,10 +1,12 @@
 //! One HTTP connection: answers its requests, and ends it if its client takes too long, or if it has to make room for another one.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Collected};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -26,7 +28,7 @@ const MAX_HEAD: usize = 16 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Timeout,
-    /// There was no room for a newer connection.
+    /// There was no room for a newer connection, or for the answer of another one.
     Limit,
 }
 
@@ -83,10 +85,12 @@ async fn answer(
         slot.answering();
         let response = router.call(request);
         async {
-            let response = response.await;
-            // Each body is complete in memory. A client that does not read it is idle.
+            let (head, body) = response.await?.into_parts();
+            // Each body is complete in memory, so this neither waits nor fails.
+            let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+            // A client that does not read it is idle.
             slot.answered();
-            response
+            Ok::<_, Infallible>(Response::from_parts(head, slot.answers().keep(body)))
         }
     });
     let mut builder = http1::Builder::new();
@@ -96,8 +100,12 @@ async fn answer(
     let mut stopping = false;
     loop {
         tokio::select! {
-            // An error is one of the client: the connection broke, or the request is invalid and was answered with that.
-            _ = http.as_mut() => return None,
+            result = http.as_mut() => return match result {
+                // The only error of a service is a body that was dropped.
+                Err(error) if error.is_user() => Some(Cause::Limit),
+                // An error is one of the client: the connection broke, or the request is invalid and was answered with that.
+                _ => None,
+            },
             _ = &mut evicted => return Some(Cause::Limit),
             // A later phase has a later deadline, so this never wakes too late.
             () = sleep_until(slot.deadline()) => if slot.deadline() <= Instant::now() {

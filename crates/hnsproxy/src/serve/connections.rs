@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::answers::Answers;
 use crate::mutex::lock;
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +68,7 @@ struct State {
 pub(super) struct Connections {
     limits: Limits,
     state: Mutex<State>,
+    answers: Arc<Answers>,
     /// Notified at the end of each connection.
     ended: Notify,
 }
@@ -88,7 +90,7 @@ pub(super) struct Slot {
 
 impl Connections {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default(), ended: Notify::new() }
+        Self { limits, state: Mutex::default(), answers: Arc::default(), ended: Notify::new() }
     }
 
     /// A number for a listener.
@@ -148,6 +150,11 @@ impl Slot {
 
     pub(super) fn answered(&self) {
         self.set(Phase::Idle(Instant::now()));
+    }
+
+    /// Those of all connections.
+    pub(super) fn answers(&self) -> &Arc<Answers> {
+        &self.connections.answers
     }
 
     /// When the connection has taken too long.

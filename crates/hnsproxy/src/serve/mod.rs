@@ -2,6 +2,7 @@
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 
+mod answers;
 mod connection;
 mod connections;
 mod debug;
@@ -13,6 +14,7 @@ mod key_pair;
 mod listen;
 mod listeners;
 mod pages;
+mod probe;
 mod process;
 mod query;
 mod service_health;
@@ -30,6 +32,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cluster_source::cluster::CredentialLifetime;
 use hcn::SlowCall;
 use http::HeaderValue;
 use proxy::Explanation;
@@ -49,6 +52,7 @@ use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
+use process::RunningPage;
 use status_api::StatePage;
 pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
 
@@ -112,6 +116,8 @@ pub struct Proxy {
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,
+    /// When the credentials for the API server expire.
+    pub credentials: Box<dyn Fn() -> Vec<CredentialLifetime> + Send + Sync>,
     /// The HNS call in flight, if it exceeds its budget.
     pub overdue: Box<dyn Fn() -> Option<SlowCall> + Send + Sync>,
 }
@@ -152,6 +158,11 @@ impl Shared {
     fn state(&self, snapshot: &StatusSnapshot) -> StatePage {
         let Proxy { metrics, overdue, .. } = &self.proxy;
         StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
+    }
+
+    /// The process, for pages that clients poll.
+    fn running(&self) -> RunningPage {
+        RunningPage { started: self.proxy.store.started() }
     }
 
     /// What is served at one address, without TLS. The name is the label of metrics.

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatuszPage};
 use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz};
-use crate::log;
+use crate::{log, metrics};
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
 const MAX_BODY: usize = 1 << 10;
@@ -66,9 +66,10 @@ async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: N
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let Proxy { store, metrics, overdue, .. } = &shared.proxy;
+    let Proxy { store, metrics, overdue, credentials, .. } = &shared.proxy;
     let snapshot = store.snapshot();
-    match metrics.text(&snapshot, overdue(), &shared.settings.facts) {
+    let facts = [shared.settings.facts.clone(), metrics::credentials(&credentials())].concat();
+    match metrics.text(&snapshot, overdue(), &facts) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -115,11 +116,13 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
         Ok(format) => format,
         Err(error) => return (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], error).into_response(),
     };
-    let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
+    let (settings, store) = (&shared.settings, &shared.proxy.store);
+    let snapshot = store.snapshot();
     let log = log::file_status().map(LogPage::from).unwrap_or_default();
     let page = StatuszPage::new(
         shared.state(&snapshot),
         &snapshot,
+        store.started(),
         log,
         settings.tls.pages(),
         &settings.version,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::services::{ServicePage, reasons, service_page};
@@ -17,12 +18,22 @@ use crate::status::{CallSummary, MINUTES};
 /// The Services that `/debug/pending` lists. `/debug/services` has all.
 const MAX_PENDING: usize = 100;
 
+/// The process that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct RunningPage {
+    /// Another value shows that the process has restarted.
+    pub(super) started: Timestamp,
+}
+
 #[derive(Debug, Serialize)]
 struct HnsCallsPage {
     api_version: &'static str,
+    process: RunningPage,
     liveness: &'static str,
     /// The oldest call in flight, if it exceeds its budget.
     overdue_call: Option<String>,
+    /// Since the start of the process.
+    total_calls: u64,
     window_seconds: u64,
     calls: Vec<CallPage>,
 }
@@ -41,6 +52,7 @@ struct CallPage {
 #[derive(Debug, Serialize)]
 struct PendingChangesPage {
     api_version: &'static str,
+    process: RunningPage,
     in_sync: bool,
     waiting_for: Vec<ReasonPage>,
     load_balancers: TallyPage,
@@ -54,6 +66,7 @@ struct PendingChangesPage {
 #[derive(Debug, Serialize)]
 struct NetworksPage {
     api_version: &'static str,
+    process: RunningPage,
     networks: Vec<NetworkPage>,
     families: Vec<String>,
     capabilities: Option<CapabilitiesPage>,
@@ -84,8 +97,10 @@ pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters):
         let StatePage { hns, .. } = shared.state(&shared.proxy.store.snapshot());
         HnsCallsPage {
             api_version: API_VERSION,
+            process: shared.running(),
             liveness: hns.liveness,
             overdue_call: hns.overdue_call,
+            total_calls: shared.proxy.calls.total(),
             window_seconds: MINUTES * 60,
             calls: shared.proxy.calls.summaries().into_iter().map(CallPage::from).collect(),
         }
@@ -100,6 +115,7 @@ pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(paramete
         let (rows, _) = shared.proxy.services.find(None, MAX_PENDING, |row| row.state() != "in_sync");
         PendingChangesPage {
             api_version: API_VERSION,
+            process: shared.running(),
             in_sync: state.in_sync,
             waiting_for: state.waiting_for,
             load_balancers: state.load_balancers,
@@ -117,6 +133,7 @@ pub(super) async fn networks(State(shared): State<Arc<Shared>>, RawQuery(paramet
         let StatePage { networks, hns, host_conditions, .. } = shared.state(&snapshot);
         NetworksPage {
             api_version: API_VERSION,
+            process: shared.running(),
             networks,
             families: snapshot.status.families.iter().map(ToString::to_string).collect(),
             capabilities: hns.capabilities,

@@ -30,6 +30,15 @@ pub(super) fn read(query: Option<&str>, mut set: impl FnMut(&str, &str) -> Resul
     Ok(form)
 }
 
+/// Reads a number from 1 to `max`.
+///
+/// # Errors
+/// The message for the client.
+pub(super) fn limit(value: &str, max: usize) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|limit| (1..=max).contains(limit));
+    limit.ok_or_else(|| format!("invalid limit {value:?}: expected 1 to {max}"))
+}
+
 /// The page, or code 400 with the reason why its parameters are invalid.
 pub(super) fn respond<T: Serialize>(form: Result<Form, String>, page: impl FnOnce() -> T) -> Response {
     match form {

@@ -8,9 +8,9 @@ use axum::response::Response;
 use proxy::model::ServiceName;
 use serde::Serialize;
 
+use super::process::RunningPage;
 use super::status_api::API_VERSION;
 use super::{Shared, query};
-use crate::history::limit;
 use crate::status::{ServiceRow, Status};
 
 const DEFAULT_LIMIT: usize = 100;
@@ -20,6 +20,7 @@ const STATES: [&str; 4] = ["failed", "in_sync", "pending", "problem"];
 #[derive(Debug, Serialize)]
 struct ServicesPage {
     api_version: &'static str,
+    process: RunningPage,
     /// The number of Services that match, on all pages.
     total: usize,
     /// The value of `continue` for the next page. None after the last one.
@@ -52,7 +53,7 @@ struct Request {
 impl Request {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "limit" => self.limit = Some(limit(value, MAX_LIMIT)?),
+            "limit" => self.limit = Some(query::limit(value, MAX_LIMIT)?),
             "continue" => {
                 let after = value.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
                 self.after = Some(after.ok_or_else(|| format!("invalid continue {value:?}: expected that of a page"))?);
@@ -116,6 +117,7 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>, RawQuery(parameters)
         rows.truncate(limit);
         ServicesPage {
             api_version: API_VERSION,
+            process: shared.running(),
             total,
             r#continue: rows.last().filter(|_| has_more).map(|row| row.service.to_string()),
             services: rows.iter().map(|row| service_page(row, &reasons)).collect(),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hcn::{ApiVersion, SlowCall, UnreadableMember};
 use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use super::probe::ProbePage;
 use super::tls::TlsPage;
 use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
@@ -34,6 +34,8 @@ pub(super) struct StatuszPage {
     pub(super) log: LogPage,
     pub(super) tls: Vec<TlsPage>,
     pub(super) unreadable_members: Vec<UnreadablePage>,
+    /// None without `--probe-vips`.
+    pub(super) probe: Option<Vec<ProbePage>>,
     #[serde(flatten)]
     pub(super) state: StatePage,
 }
@@ -43,7 +45,7 @@ pub(super) struct ProcessPage {
     /// The version that is reported as kube-proxy's.
     pub(super) version: String,
     pub(super) hnsproxy_version: &'static str,
-    /// RFC 3339.
+    /// RFC 3339. Another value shows that the process has restarted.
     pub(super) started: jiff::Timestamp,
     pub(super) uptime_seconds: u64,
     /// The pages at the address of metrics.
@@ -217,6 +219,7 @@ impl StatuszPage {
     pub(super) fn new(
         state: StatePage,
         snapshot: &StatusSnapshot,
+        started: jiff::Timestamp,
         log: LogPage,
         tls: Vec<TlsPage>,
         version: &str,
@@ -225,12 +228,13 @@ impl StatuszPage {
         let process = ProcessPage {
             version: version.to_owned(),
             hnsproxy_version: env!("CARGO_PKG_VERSION"),
-            started: snapshot.now.wall_at(Duration::ZERO),
+            started,
             uptime_seconds: snapshot.now.elapsed.as_secs(),
             paths,
         };
         let unreadable_members = snapshot.status.unreadable_members.iter().map(UnreadablePage::from).collect();
-        Self { api_version: API_VERSION, process, log, tls, unreadable_members, state }
+        let probe = snapshot.status.probed.as_ref().map(|probed| probed.iter().map(ProbePage::from).collect());
+        Self { api_version: API_VERSION, process, log, tls, unreadable_members, probe, state }
     }
 }
 
@@ -365,6 +369,7 @@ impl From<Capabilities> for CapabilitiesPage {
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use serde_json::json;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::probe::ProbePage;
 use super::status_api::{CapabilitiesPage, ProcessPage, StatePage, StatuszPage, TallyPage};
 
 /// The number of unreadable members in the text.
@@ -9,7 +10,7 @@ const MAX_UNREADABLE: usize = 5;
 
 /// Begins as the page of Kubernetes components does.
 pub(super) fn text(page: &StatuszPage) -> String {
-    let StatuszPage { process, log, tls, unreadable_members, state, .. } = page;
+    let StatuszPage { process, log, tls, unreadable_members, probe, state, .. } = page;
     let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
     let StatePage { load_balancers, endpoints, programming, hns, .. } = state;
     let mut text = String::from(
@@ -57,10 +58,12 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let waiting_for = state.waiting_for.iter().map(|waiting| waiting.message.clone()).collect();
     let conditions = state.conditions.iter().map(|condition| format!("{}: {}", condition.service, condition.message));
     let host_conditions = state.host_conditions.iter().map(|condition| condition.message.clone());
-    let lists: [(&str, Vec<String>); 4] = [
+    let probed = probe.iter().flatten().filter_map(ProbePage::problem);
+    let lists: [(&str, Vec<String>); 5] = [
         ("Waiting for", waiting_for),
         ("Conditions", conditions.collect()),
         ("Host conditions", host_conditions.collect()),
+        ("Probed frontends that do not answer", probed.collect()),
         ("Members of HNS documents that cannot be read", unreadable),
     ];
     for (title, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
@@ -114,6 +117,7 @@ mod tests {
         snapshot.status = Arc::new(Status { unreadable_members, programming, ..Status::clone(&snapshot.status) });
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
+        let started = "2026-01-02T02:02:02Z".parse().unwrap();
         let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
         let tls = TlsPage {
             listener: "metrics",
@@ -121,8 +125,15 @@ mod tests {
             key_file: "tls.key".into(),
             error: Some("cannot read tls.crt".to_owned()),
         };
-        let text =
-            text(&StatuszPage::new(state, &snapshot, log, vec![tls], "v1.36.2-here", vec!["/healthz", "/readyz"]));
+        let text = text(&StatuszPage::new(
+            state,
+            &snapshot,
+            started,
+            log,
+            vec![tls],
+            "v1.36.2-here",
+            vec!["/healthz", "/readyz"],
+        ));
         let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
         let (waiting, nil) = (&snapshot.status.unready, Guid::nil());
         for part in [

@@ -7,7 +7,8 @@ use cluster_source::error_chain;
 use proxy::apply::{Failure, Outcome};
 use proxy::model::ServiceName;
 use proxy::observe::by_cause;
-use proxy::{AuditError, Drift, Liveness, Reconciler, ServiceCondition};
+use proxy::reconcile::BackendChange;
+use proxy::{AuditError, Drift, Reconciler, ServiceCondition};
 use tracing::{debug, info, warn};
 
 use crate::history::{Event, History, Record};
@@ -23,10 +24,12 @@ pub(super) struct Records {
     conditions: BTreeSet<Reported>,
     host_conditions: BTreeSet<Reported>,
     audit_error: Option<Reported>,
-    liveness: Liveness,
     networks: Vec<NetworkStatus>,
     source_vip: Option<IpAddr>,
 }
+
+/// The same for changes of backends, of which a change of the zone or of a network causes one for each Service.
+const MAX_BACKEND_CHANGES: usize = 100;
 
 /// A condition that was logged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +54,6 @@ impl Records {
     pub(super) fn inherit(&mut self, before: &Self) {
         self.conditions.clone_from(&before.conditions);
         self.host_conditions.clone_from(&before.host_conditions);
-        self.liveness = before.liveness;
         self.networks.clone_from(&before.networks);
         self.source_vip = before.source_vip;
     }
@@ -128,12 +130,29 @@ impl Records {
         }
     }
 
+    pub(super) fn backend_changes(&self, changes: &[BackendChange]) {
+        for change in changes.iter().take(MAX_BACKEND_CHANGES) {
+            let record = Record::backends(change);
+            debug!("{}", record.message);
+            self.history.record(&record);
+        }
+        let others = changes.get(MAX_BACKEND_CHANGES..).unwrap_or_default();
+        if !others.is_empty() {
+            let record = Record::backends_of_others(others);
+            debug!("{}", record.message);
+            self.history.record(&record);
+        }
+    }
+
     pub(super) fn outcomes(&self, outcomes: &[Outcome]) {
         for outcome @ Outcome { step, result, restored, .. } in outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
-                // The process shuts down, and retries nothing.
-                Err(Failure::Hns(hcn::Error::Stopped { .. })) => debug!("{step}: not completed"),
+                // The process shuts down, and retries nothing. HNS has refused nothing, so it is no error in the history either.
+                Err(Failure::Hns(hcn::Error::Stopped { .. })) => {
+                    debug!("{step}: not completed");
+                    continue;
+                }
                 Err(failure) if *restored => {
                     warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
@@ -145,11 +164,7 @@ impl Records {
 
     /// Records what has changed of HNS: its liveness, its networks and the source VIP.
     pub(super) fn state(&mut self, reconciler: &Reconciler) {
-        let liveness = reconciler.liveness();
-        if std::mem::replace(&mut self.liveness, liveness) != liveness {
-            let liveness = liveness.as_str();
-            self.history.record(&Record::new(Event::HnsLiveness { liveness }, format!("HNS {liveness}")));
-        }
+        self.history.record_liveness(reconciler.liveness());
         let networks = NetworkStatus::all(reconciler);
         for network in networks.iter().filter(|network| !self.networks.contains(network)) {
             let NetworkStatus { name, id, present } = network;
@@ -186,4 +201,31 @@ fn report(history: &History, reported: &mut BTreeSet<Reported>, now: BTreeSet<Re
         history.record(&resolved.record(true));
     }
     *reported = now;
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::Guid;
+    use proxy::{Action, Reason, Step};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::history::Query;
+
+    #[test]
+    fn a_write_that_the_shutdown_stops_is_not_recorded() {
+        let step = |last| {
+            let action = Action::DeleteEndpoint { id: Guid::nil(), address: [10, 244, 1, last].into() };
+            Step { action, service: None, reason: Reason::NotDesired }
+        };
+        let stopped = hcn::Error::Stopped { function: "HcnOpenEndpoint" };
+        let records = Records::default();
+        records.outcomes(&[
+            Outcome::without_calls(step(1), Ok(())),
+            Outcome::without_calls(step(2), Err(Failure::Hns(stopped))),
+        ]);
+        let found = records.history.find(&Query::default());
+        let entries = found.documents().map(|document| serde_json::from_str::<Value>(document.get()).unwrap());
+        assert_eq!(entries.map(|entry| entry["address"].clone()).collect::<Vec<_>>(), ["10.244.1.1"]);
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hcn::FinishedCall;
@@ -22,6 +23,7 @@ const BUCKETS: usize = 28 * 4 + 1;
 #[derive(Debug)]
 pub struct CallStatistics {
     clock: Clock,
+    total: AtomicU64,
     functions: Mutex<BTreeMap<&'static str, Window>>,
 }
 
@@ -51,12 +53,18 @@ struct Minute {
 
 impl CallStatistics {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, functions: Mutex::default() }
+        Self { clock, total: AtomicU64::new(0), functions: Mutex::default() }
     }
 
     pub fn record(&self, call: &FinishedCall) {
+        self.total.fetch_add(1, Ordering::Relaxed);
         let minute = self.minute();
         lock(&self.functions).entry(call.function).or_default().record(minute, call.took, call.error.is_some());
+    }
+
+    /// The number of calls since the start of the process.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// The functions that were called, by name.

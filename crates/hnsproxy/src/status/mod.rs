@@ -19,6 +19,7 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 use crate::last_state::RemovedBeforeStart;
+use crate::vip_probe::{ProbeTarget, ProbedFrontend};
 
 pub use calls::{CallStatistics, CallSummary, MINUTES};
 pub use programming::{Pace, Programming};
@@ -67,6 +68,8 @@ pub struct Status {
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
+    /// Since when the load balancer that has waited for the longest time is not in sync, in time since the start of the process.
+    pub load_balancer_pending_since: Option<Duration>,
     /// None unless load balancers are being programmed, in more than one run.
     pub programming: Option<Programming>,
     pub liveness: Liveness,
@@ -97,6 +100,10 @@ pub struct Status {
     /// The uids of the Services that have a condition.
     pub service_uids: BTreeMap<ServiceName, Uuid>,
     pub host_conditions: Vec<HostCondition>,
+    /// The frontends that are probed. Empty without `--probe-vips`.
+    pub probe_targets: Arc<[ProbeTarget]>,
+    /// What the probe has found. None without `--probe-vips`.
+    pub probed: Option<Arc<[ProbedFrontend]>>,
     /// What the first audit did not find any more. It stays for the time of the process.
     pub removed_before_start: Option<RemovedBeforeStart>,
     /// What the health check ports of Services answer.
@@ -114,6 +121,7 @@ impl Default for Status {
             configuration_error: None,
             families: Vec::new(),
             progress: Progress::default(),
+            load_balancer_pending_since: None,
             programming: None,
             liveness: Liveness::Up,
             cluster_outage: None,
@@ -130,6 +138,8 @@ impl Default for Status {
             conditions: Arc::default(),
             service_uids: BTreeMap::new(),
             host_conditions: Vec::new(),
+            probe_targets: Arc::default(),
+            probed: None,
             removed_before_start: None,
             health_checks: HealthChecks::default(),
             unplanned_health_checks: BTreeSet::new(),
@@ -180,6 +190,7 @@ impl Status {
             without_local,
             families,
             progress,
+            load_balancer_pending_since: None,
             programming: None,
             liveness: reconciler.liveness(),
             cluster_outage: None,
@@ -195,6 +206,8 @@ impl Status {
             service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
             conditions,
             host_conditions: reconciler.host_conditions(),
+            probe_targets: Arc::default(),
+            probed: None,
             removed_before_start: None,
             health_checks: reconciler.health_checks().clone(),
             unplanned_health_checks: reconciler.unplanned_health_checks(),

@@ -35,15 +35,19 @@ impl ServiceRow {
         match self.unsettled {
             Unsettled { failed: 1.., .. } => "failed",
             Unsettled { pending: 1.., .. } => "pending",
+            // Its frontends are not known yet.
+            Unsettled { .. } if self.summary.is_outdated => "pending",
             Unsettled { .. } => "in_sync",
         }
     }
 }
 
 impl ServiceTable {
-    /// Another session begins.
-    pub fn clear(&self) {
-        *lock(&self.0) = Table::default();
+    /// Replaces the table by all Services of another session, and those that are not in sync.
+    pub fn replace(&self, all: BTreeMap<ServiceName, ServiceSummary>, unsettled: BTreeMap<ServiceName, Unsettled>) {
+        let mut table = lock(&self.0);
+        let updates = table.updates + all.len() as u64;
+        *table = Table { services: all, unsettled, updates };
     }
 
     /// Sets the Services that have changed, where None is a deleted one, and all that are not in sync.
@@ -63,7 +67,7 @@ impl ServiceTable {
         table.unsettled = unsettled;
     }
 
-    /// How often a Service was updated or removed since the session began.
+    /// How often a Service was updated or removed.
     pub fn updates(&self) -> u64 {
         lock(&self.0).updates
     }
@@ -101,7 +105,7 @@ mod tests {
     }
 
     fn summary(backends: usize) -> Option<ServiceSummary> {
-        Some(ServiceSummary { frontends: 1, load_balancers: 1, backends })
+        Some(ServiceSummary { frontends: 1, load_balancers: 1, backends, is_outdated: false })
     }
 
     #[test]
@@ -115,6 +119,18 @@ mod tests {
         assert_eq!((rows.len(), rows[0].service == name(17), total), (1, true, 1));
         table.update([(name(17), None)], BTreeMap::new());
         assert_eq!(table.find(None, 1, |_| true).1, 9_999);
+    }
+
+    #[test]
+    fn another_session_replaces_the_table() {
+        let table = ServiceTable::default();
+        let unsettled = BTreeMap::from([(name(1), Unsettled { pending: 1, failed: 0 })]);
+        table.update((1..4).map(|number| (name(number), summary(1))), unsettled);
+        let outdated = ServiceSummary { is_outdated: true, ..ServiceSummary::default() };
+        table.replace(BTreeMap::from([(name(1), summary(2).unwrap()), (name(9), outdated)]), BTreeMap::new());
+        let (rows, _) = table.find(None, 9, |_| true);
+        let states: Vec<_> = rows.iter().map(|row| (row.service.clone(), row.state())).collect();
+        assert_eq!(states, [(name(1), "in_sync"), (name(9), "pending")]);
     }
 
     #[test]

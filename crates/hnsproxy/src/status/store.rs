@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cluster_source::cluster::WatchSilence;
 use cluster_source::kubernetes::node::Node;
+use jiff::Timestamp;
 use proxy::Liveness;
 use tokio::sync::watch;
 
@@ -207,6 +208,11 @@ impl StatusStore {
             watches: Mutex::default(),
             status: watch::Sender::default(),
         }
+    }
+
+    /// When the process started. It identifies the process.
+    pub fn started(&self) -> Timestamp {
+        self.clock.started()
     }
 
     /// Records that a change is pending, and how many are not taken. May be called from any thread.

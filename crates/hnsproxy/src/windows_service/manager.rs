@@ -1,5 +1,6 @@
 //! Installs and uninstalls the service.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use windows_service::service::{
 use windows_service::service_manager::ServiceManagerAccess;
 
 use super::event_log::SOURCE;
-use super::program::{self, Kind, Own};
+use super::program::{self, Own, ProgramKind};
 use super::replacement::Files;
 use super::scm::{code, command_line, configuration, connect, failed, is_used_elsewhere, open, state, stop};
 use super::search::{self, Local};
@@ -90,8 +91,18 @@ fn configure(service: &Service) -> Vec<String> {
             service.update_failure_actions(actions),
         ),
         optional("the same after an exit with an error", service.set_failure_actions_on_non_crash_failures(true)),
-        optional(&format!("the source {SOURCE} of events in the Application log"), windows_event_log::register(SOURCE)),
+        register_events(),
     ]
+}
+
+/// Registers the source of events. Returns a line for the output.
+pub(super) fn register_events() -> String {
+    optional(&format!("the source {SOURCE} of events in the Application log"), windows_event_log::register(SOURCE))
+}
+
+/// Removes the source of events, unless another service that runs this program writes events, too.
+pub(super) fn unregister_events(program: &str, name: &str) -> io::Result<()> {
+    if is_used_elsewhere(program, name) { Ok(()) } else { windows_event_log::unregister(SOURCE) }
 }
 
 /// Which optional setting was made, or why it could not be made. The service works without it.
@@ -114,7 +125,7 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     let command_line = command_line(&service);
     let program = search::program(&configuration(name, &service), &Local).program;
     let evidence = program::inspect(Path::new(&program)).ok();
-    if !matches!(program::kind(&program, evidence.as_ref(), &own()?), Kind::Hnsproxy { .. }) {
+    if !matches!(program::kind(&program, evidence.as_ref(), &own()?), ProgramKind::Hnsproxy { .. }) {
         return Err(ServiceError::Foreign { name: name.to_owned(), command_line });
     }
     let record = Files::beside(Path::new(&program)).read_record().ok().flatten();
@@ -127,10 +138,7 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
         lines.push(format!("stopped service {name}"));
     }
     service.delete().map_err(|error| failed(format!("delete service {name}"), error))?;
-    // Services of other names write events, too.
-    if !is_used_elsewhere(&program, name)
-        && let Err(error) = windows_event_log::unregister(SOURCE)
-    {
+    if let Err(error) = unregister_events(&program, name) {
         lines.push(format!("cannot remove the source {SOURCE} of events: {error}"));
     }
     lines.push(format!("deleted service {name}, which ran {command_line}; HNS keeps its state"));

@@ -10,7 +10,7 @@ mod lifecycle;
 #[cfg(windows)]
 mod manager;
 mod program;
-mod readiness;
+mod readyz_server;
 #[cfg(windows)]
 mod replace;
 mod replacement;

@@ -42,13 +42,13 @@ pub(super) struct Own {
 
 /// What a program is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProgramKind {
     Hnsproxy { version: String },
     KubeProxy { version: String },
     Other,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ProgramKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hnsproxy { version } => write!(f, "hnsproxy ({version})"),
@@ -59,19 +59,19 @@ impl fmt::Display for Kind {
 }
 
 /// Decides by the path, the hash and the version of a program. `evidence` is None if the file cannot be read.
-pub(super) fn kind(program: &str, evidence: Option<&Evidence>, own: &Own) -> Kind {
+pub(super) fn kind(program: &str, evidence: Option<&Evidence>, own: &Own) -> ProgramKind {
     let version = evidence.and_then(|evidence| evidence.version.clone()).unwrap_or_default();
     let is_own_file = evidence.is_some_and(|evidence| evidence.sha256 == own.sha256);
     let is_kube_proxy_build = evidence.is_some_and(|evidence| evidence.is_kube_proxy_build);
     if is_own_file || same_path(program, &own.path) || version.contains(OWN_NAME) {
         // This program need not be run for its version.
         let version = if version.is_empty() { env!("CARGO_PKG_VERSION").to_owned() } else { version };
-        return Kind::Hnsproxy { version };
+        return ProgramKind::Hnsproxy { version };
     }
     if is_kube_proxy_build && version.starts_with(KUBERNETES_VERSION) {
-        return Kind::KubeProxy { version };
+        return ProgramKind::KubeProxy { version };
     }
-    Kind::Other
+    ProgramKind::Other
 }
 
 /// Reads a program, and runs it with `--version` if it may be kube-proxy or hnsproxy.
@@ -141,9 +141,9 @@ mod tests {
     fn a_program_is_decided_by_its_path_hash_and_version() {
         const KUBERNETES: &str = "Kubernetes v1.36.2";
         const HNSPROXY: &str = "Kubernetes v1.36.0 (hnsproxy 0.1.0)";
-        let hnsproxy = |version: &str| Kind::Hnsproxy { version: version.into() };
+        let hnsproxy = |version: &str| ProgramKind::Hnsproxy { version: version.into() };
         let built = env!("CARGO_PKG_VERSION");
-        let kube_proxy = Kind::KubeProxy { version: KUBERNETES.into() };
+        let kube_proxy = ProgramKind::KubeProxy { version: KUBERNETES.into() };
         let table = [
             // This file, whether or not it can be read.
             (r"c:\K\HNSPROXY.exe", None, hnsproxy(built)),
@@ -157,11 +157,11 @@ mod tests {
             (r"C:\k\kube-proxy.exe", Some(evidence("other", true, KUBERNETES)), kube_proxy.clone()),
             (r"D:\hnsproxy.exe", Some(evidence("other", true, KUBERNETES)), kube_proxy),
             // The kubelet prints the same version.
-            (r"C:\k\kube-proxy.exe", Some(evidence("other", false, KUBERNETES)), Kind::Other),
-            (r"C:\k\kube-proxy.exe", Some(evidence("other", true, "")), Kind::Other),
-            (r"D:\hnsproxy.exe", Some(evidence("other", false, "")), Kind::Other),
-            (r"D:\hnsproxy.exe", None, Kind::Other),
-            ("", None, Kind::Other),
+            (r"C:\k\kube-proxy.exe", Some(evidence("other", false, KUBERNETES)), ProgramKind::Other),
+            (r"C:\k\kube-proxy.exe", Some(evidence("other", true, "")), ProgramKind::Other),
+            (r"D:\hnsproxy.exe", Some(evidence("other", false, "")), ProgramKind::Other),
+            (r"D:\hnsproxy.exe", None, ProgramKind::Other),
+            ("", None, ProgramKind::Other),
         ];
         for (program, evidence, expected) in table {
             assert_eq!(kind(program, evidence.as_ref(), &own()), expected, "{program} {evidence:?}");

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use windows_service::service::{Service as ScmService, ServiceAccess, ServiceState};
 
-use super::manager::own;
-use super::program::{self, Evidence, Kind, Own};
-use super::readiness::address;
+use super::manager::{own, register_events, unregister_events};
+use super::program::{self, Evidence, Own, ProgramKind};
+use super::readyz_server::server;
 use super::replacement::{Files, Kept, Replacement, Restoration, Service, State, Status};
 use super::scm::{self, configuration, open, state};
 use super::search::{self, Candidate, Configuration, Local};
 use super::{ReplaceError, ReplaceOptions, ServiceError, Target};
 use crate::hns::HnsChoice;
-use crate::http_client::get_json;
+use crate::http_client::Server;
 use crate::instance_lock::state_file;
 use crate::output;
 
@@ -23,34 +23,35 @@ use crate::output;
 const NAMES: [&str; 2] = ["kube-proxy", "kubeproxy"];
 
 /// A service, and its program that is kube-proxy or hnsproxy.
-struct Found {
+struct FoundService {
     name: String,
     service: ScmService,
     configuration: Configuration,
     candidate: Candidate,
-    kind: Kind,
+    kind: ProgramKind,
     /// An error if the file cannot be read.
     evidence: io::Result<Evidence>,
     own: Own,
 }
 
-impl Found {
+impl FoundService {
     fn program(&self) -> &Path {
         Path::new(&self.candidate.program)
     }
 
     fn is_hnsproxy(&self) -> bool {
-        matches!(self.kind, Kind::Hnsproxy { .. })
+        matches!(self.kind, ProgramKind::Hnsproxy { .. })
     }
 
     /// Where hnsproxy answers with the arguments of the service.
-    fn readyz(&self, given: Option<SocketAddr>) -> SocketAddr {
-        given.unwrap_or_else(|| address(&search::flags(&self.candidate.arguments, &Local)))
+    fn server(&self, address: Option<SocketAddr>) -> Server {
+        let server = server(&search::flags(&self.candidate.arguments, &Local));
+        Server { address: address.unwrap_or(server.address), ..server }
     }
 }
 
 /// Finds the service, and decides what its programs are.
-fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
+fn find(target: &Target, access: ServiceAccess) -> Result<FoundService, ServiceError> {
     let (name, service) = service(target, access | ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS)?;
     let configuration = configuration(&name, &service);
     let candidates = match &target.program {
@@ -65,7 +66,7 @@ fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
         let kind = program::kind(&candidate.program, evidence.as_ref().ok(), &own);
         // A replaced program that cannot be read can be restored.
         let is_replaced = evidence.is_err() && Files::beside(path).record.is_file();
-        if kind != Kind::Other || is_replaced {
+        if kind != ProgramKind::Other || is_replaced {
             proxies.push((candidate, kind, evidence));
         } else if let Err(error) = evidence {
             unreadable.get_or_insert((candidate.program, error));
@@ -74,7 +75,7 @@ fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
     let mut proxies = proxies.into_iter();
     match (proxies.next(), proxies.next()) {
         (Some((candidate, kind, evidence)), None) => {
-            Ok(Found { name, service, configuration, candidate, kind, evidence, own })
+            Ok(FoundService { name, service, configuration, candidate, kind, evidence, own })
         }
         (None, _) => Err(match unreadable {
             Some((program, source)) => unreadable_program(program, source),
@@ -121,9 +122,9 @@ pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
         Ok(evidence) => evidence,
         Err(error) => return Err(unreadable_program(found.candidate.program, io::Error::from(error.kind()))),
     };
-    let readyz = found.readyz(options.readyz_address);
+    let server = found.server(options.readyz_address);
     let mut lines = described(&found)?;
-    let managed = Managed::new(&found, readyz);
+    let managed = Managed::new(&found, server.clone());
     let current = Kept {
         description: found.kind.to_string(),
         is_kube_proxy: !found.is_hnsproxy(),
@@ -139,12 +140,12 @@ pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
     if options.dry_run {
         lines.push(format!("would replace it with {} ({}):", found.own.path, found.own.sha256));
         lines.extend(replacement.steps().iter().map(|step| format!("  {step}")));
-        lines.push(format!("/readyz is expected at {readyz} within {} s", options.timeout.as_secs()));
+        lines.push(format!("/readyz is expected at {} within {} s", server.address, options.timeout.as_secs()));
         return print(&lines);
     }
     print(&lines)?;
     replacement.run()?;
-    print(&[format!("service {} runs hnsproxy; go back with: hnsproxy service restore", found.name)])
+    print(&[register_events(), format!("service {} runs hnsproxy; go back with: hnsproxy service restore", found.name)])
 }
 
 /// Puts the original program of the service back.
@@ -153,7 +154,7 @@ pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
 /// If there is none, or it was not put back.
 pub fn restore(target: &Target) -> Result<(), ServiceError> {
     let found = find(target, ServiceAccess::START | ServiceAccess::STOP)?;
-    let managed = Managed::new(&found, found.readyz(None));
+    let managed = Managed::new(&found, found.server(None));
     let Some(mut restoration) = Restoration::new(&managed, found.program())? else {
         return Err(ServiceError::NothingToRestore { name: found.name.clone(), runs: found.kind.to_string() });
     };
@@ -161,7 +162,7 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
     let files = Files::beside(found.program());
     for kept in [files.original, files.previous] {
         if let Ok(evidence) = program::inspect(&kept)
-            && program::kind(&kept.display().to_string(), Some(&evidence), &found.own) == Kind::Other
+            && program::kind(&kept.display().to_string(), Some(&evidence), &found.own) == ProgramKind::Other
         {
             return Err(ReplaceError::KeptForeign(kept).into());
         }
@@ -170,6 +171,10 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
     // From now on, kube-proxy replaces the load balancers of hnsproxy. A later hnsproxy would report that as a removal by a script.
     if let Some(file) = state_file(&HnsChoice::Windows) {
         let _ = std::fs::remove_file(file);
+    }
+    if restored.is_kube_proxy {
+        // Only for the event viewer: a source that is left shows the same events.
+        let _ = unregister_events(&found.candidate.program, &found.name);
     }
     let which = if restored.is_kube_proxy { "original" } else { "previous" };
     print(&[format!("service {} has its {which} program again: {}", found.name, restored.description)])
@@ -182,10 +187,10 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
 pub fn status(target: &Target) -> Result<(), ServiceError> {
     let found = find(target, ServiceAccess::QUERY_STATUS)?;
     let mut lines = described(&found)?;
-    let readyz = found.readyz(None);
+    let server = found.server(None);
     if found.is_hnsproxy() {
-        let ready = if is_ready(readyz) { "ready" } else { "not ready" };
-        lines.push(format!("  /readyz at {readyz}: {ready}"));
+        let ready = if is_ready(&server) { "ready" } else { "not ready" };
+        lines.push(format!("  /readyz at {}: {ready}", server.address));
     }
     let files = Files::beside(found.program());
     if let Some(record) = files.read_record()? {
@@ -201,7 +206,7 @@ pub fn status(target: &Target) -> Result<(), ServiceError> {
     print(&lines)
 }
 
-fn described(found: &Found) -> Result<Vec<String>, ServiceError> {
+fn described(found: &FoundService) -> Result<Vec<String>, ServiceError> {
     let state = state(&found.name, &found.service)?;
     let program = match &found.evidence {
         Ok(evidence) => format!("  it is {}, sha256 {}", found.kind, evidence.sha256),
@@ -219,22 +224,22 @@ fn print(lines: &[String]) -> Result<(), ServiceError> {
     Ok(output::text(&format!("{}\n", lines.join("\n")))?)
 }
 
-fn is_ready(address: SocketAddr) -> bool {
-    matches!(get_json::<serde_json::Value>(address, "/readyz"), Ok(Some(_)))
+fn is_ready(server: &Server) -> bool {
+    matches!(server.get_json::<serde_json::Value>("/readyz"), Ok(Some(_)))
 }
 
 /// A service of the SCM.
 struct Managed<'a> {
     name: &'a str,
     service: &'a ScmService,
-    readyz: SocketAddr,
+    server: Server,
     start: Instant,
 }
 
 impl<'a> Managed<'a> {
     #[allow(clippy::disallowed_methods, reason = "measures how long the service takes to become ready")]
-    fn new(found: &'a Found, readyz: SocketAddr) -> Self {
-        Self { name: &found.name, service: &found.service, readyz, start: Instant::now() }
+    fn new(found: &'a FoundService, server: Server) -> Self {
+        Self { name: &found.name, service: &found.service, server, start: Instant::now() }
     }
 }
 
@@ -259,7 +264,7 @@ impl Service for Managed<'_> {
     }
 
     fn is_ready(&self) -> bool {
-        is_ready(self.readyz)
+        is_ready(&self.server)
     }
 
     fn now(&self) -> Duration {
@@ -270,7 +275,7 @@ impl Service for Managed<'_> {
         scm::pause();
     }
 
-    fn say(&self, text: &str) {
+    fn print_line(&self, text: &str) {
         // A step is not left out because standard output is closed.
         let _ = output::text(&format!("{text}\n"));
     }

@@ -49,7 +49,7 @@ fn explain_asks_a_running_program() {
     let (address, served) = answer_once("200 OK", json.to_string());
     let address = format!("--debug-address={address}");
     let asked = hnsproxy(&["explain", "svc", "kube-system/kube-dns", &address, "-o=json"]).expect(0);
-    assert_eq!(served.join().unwrap(), "GET /debug/explain/kube-system/kube-dns HTTP/1.0");
+    assert_eq!(served.join().unwrap(), "GET /debug/explain/kube-system/kube-dns HTTP/1.1");
     assert_eq!(asked.json(), json);
 }
 

@@ -7,6 +7,7 @@
     reason = "test code, helpers included: a panic is a failed test"
 )]
 
+mod ask;
 mod commands;
 mod configuration;
 mod doctor;

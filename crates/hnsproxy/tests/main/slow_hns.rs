@@ -240,11 +240,16 @@ fn a_long_start_reports_its_progress() {
 fn changes_while_a_call_hangs_are_held_once_for_each_object() {
     const OBJECTS: usize = 3;
     const CHANGES: usize = 5000;
+    // One uncoalesced change takes about 2 KiB, so all three of each round would take 30 MiB.
+    #[cfg(target_os = "linux")]
+    const GROWTH: u64 = 8 << 20;
     let (cluster, hns) = (cluster(OBJECTS), l2bridge());
     let running = start(&cluster, &hns, &["--hns-audit-interval=0.1"]);
     running.wait_until_in_sync();
     hns.emulator.hang_nth("HcnEnumerateEndpoints", 1);
     wait_until_a_call_hangs(&hns);
+    #[cfg(target_os = "linux")]
+    let before = running.peak_memory();
     let queued = || running.metrics_page().metric("hnsproxy_queued_changes").unwrap();
     for number in 0..CHANGES {
         let (name, backend) = (format!("s{}", number % OBJECTS), format!("10.244.9.{}", number % 200 + 1));
@@ -258,6 +263,11 @@ fn changes_while_a_call_hangs_are_held_once_for_each_object() {
         }
     }
     wait_until("the last changes to be queued", queued, |queued| *queued == OBJECTS as f64);
+    #[cfg(target_os = "linux")]
+    {
+        let growth = running.peak_memory() - before;
+        assert!(growth < GROWTH, "{growth} bytes more for objects of constant number");
+    }
     hns.emulator.release();
     wait_until("the changes to be taken", queued, |queued| *queued == 0.0);
     // 4997, 4998 and 4999 are the last changes of the three.

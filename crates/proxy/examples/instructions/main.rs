@@ -71,21 +71,28 @@ impl Node {
         std::hint::black_box(self.reconciler.foreign_load_balancers());
     }
 
-    /// Runs until nothing is due. The status is asked for at the end: while a run continues, the program limits how often it is, by time.
+    /// Runs until nothing is due, with what the program asks after each run.
     fn run(&mut self) {
-        while matches!(self.reconciler.run(&self.client, self.now).next, Next::At(due) if due <= self.now) {}
-        self.report();
+        loop {
+            let report = self.reconciler.run(&self.client, self.now);
+            self.report();
+            match report.next {
+                Next::At(due) if due <= self.now => {}
+                Next::At(_) | Next::Idle => return,
+            }
+        }
     }
 
     fn report(&mut self) {
         let reconciler = &mut self.reconciler;
         let triggers = reconciler.take_triggers();
-        let recomputed = reconciler.take_recomputed();
-        let summaries: Vec<_> = recomputed.iter().map(|service| reconciler.summary(service)).collect();
+        let changed = reconciler.take_changed_services();
+        let summaries: Vec<_> = changed.iter().map(|service| reconciler.summary(service)).collect();
         let progress = reconciler.progress();
         std::hint::black_box((
             triggers,
             summaries,
+            reconciler.take_backend_changes(),
             reconciler.unsettled(),
             reconciler.conditions(),
             reconciler.host_conditions(),

@@ -60,6 +60,8 @@ pub struct Desired {
     with_conditions: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
     conflicting: BTreeSet<Frontend>,
+    /// The Services that have lost a frontend to another one, and those that have taken it, until they are taken.
+    reassigned: BTreeSet<ServiceName>,
 }
 
 impl Desired {
@@ -213,6 +215,11 @@ impl Desired {
             return;
         }
         dirty.frontends.insert(frontend);
+        if let (Some(before), Some(after)) = (&old, &owner)
+            && before.service != after.service
+        {
+            self.reassigned.extend([before.service.clone(), after.service.clone()]);
+        }
         let is_without_backends =
             |owner: &Option<DesiredFrontend>| owner.as_ref().is_some_and(|owner| owner.spec.targets.is_empty());
         self.without_backends += usize::from(is_without_backends(&owner));
@@ -331,6 +338,11 @@ impl Desired {
             backends.peek() == Some(address)
         };
         addresses.iter().filter(|address| is_backend(address) || is_needed(address)).count()
+    }
+
+    /// The Services that have lost a frontend to another one, or taken one from another one, since the last call of this function.
+    pub fn take_reassigned(&mut self) -> BTreeSet<ServiceName> {
+        std::mem::take(&mut self.reassigned)
     }
 
     /// The number of desired load balancers.

@@ -60,9 +60,19 @@ impl ServiceName {
         self.namespace == "default" && self.name == "kubernetes"
     }
 
+    /// The Service of the API server.
+    pub fn api_server() -> Self {
+        Self::new("default", "kubernetes")
+    }
+
     /// Whether it is the DNS of the cluster, by the names that most distributions use.
     pub fn is_dns(&self) -> bool {
         self.namespace == "kube-system" && DNS.contains(&self.name.as_str())
+    }
+
+    /// The Services that are the DNS of a cluster. A cluster has few of them.
+    pub fn dns() -> impl Iterator<Item = Self> {
+        DNS.into_iter().map(|name| Self::new("kube-system", name))
     }
 }
 

@@ -99,6 +99,7 @@ impl Planner<'_> {
             observed: self.candidates(frontend, backends.network),
             can_modify: self.capabilities.modify,
             recently_replaced: self.constraints.replaced.contains(&frontend),
+            not_forwarding: self.constraints.not_forwarding.contains(&frontend),
         });
         self.push_steps(decision, frontend, desired.map(|desired| &desired.service), backends, plan);
     }

@@ -51,6 +51,8 @@ pub(super) struct Inputs {
     pub can_modify: bool,
     /// Whether the frontend's load balancer was replaced less than a second ago.
     pub recently_replaced: bool,
+    /// Whether the frontend's load balancer has to be replaced because it does not forward.
+    pub not_forwarding: bool,
 }
 
 /// What to do about the load balancer of a frontend.
@@ -100,7 +102,7 @@ pub(super) enum WaitingFor {
 
 /// Decides on a frontend.
 pub(super) fn decide(inputs: Inputs) -> Decision {
-    let Inputs { desired, observed, can_modify, recently_replaced } = inputs;
+    let Inputs { desired, observed, can_modify, recently_replaced, not_forwarding } = inputs;
     let (document, content) = match desired {
         DesiredLoadBalancer::Unclaimed => return decide_unclaimed(&observed),
         // A network that cannot be found is not a deleted network: the CNI may be creating it again. kube-proxy deletes every
@@ -128,8 +130,10 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // The content is equal, so a foreign load balancer does the same as ours would. Adopting it needs no call and keeps
     // its connections; a replacement would drop them. If several are equal, one is kept. One that may be deleted already
     // is created again in any case.
+    // A load balancer that does not forward is replaced even if it is equal: only then does HNS program the virtual switch again.
     let known = || observed.iter().filter(|candidate| !candidate.perhaps_deleted);
-    if let Some(equal) = known().find(|candidate| candidate.content.whole == content.whole) {
+    let kept = || known().filter(|_| !not_forwarding);
+    if let Some(equal) = kept().find(|candidate| candidate.content.whole == content.whole) {
         let surplus = all_but(equal.id);
         return match equal.owner {
             Owner::Us => Decision::Keep { surplus },
@@ -141,7 +145,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // changes nothing (kubernetes issue 131466). It is not known whether a modification can move a load
     // balancer to another network.
     let same_shape = known().find(|candidate| candidate.content.shape == content.shape);
-    if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
+    if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network && !not_forwarding) {
         return Decision::Modify { id: candidate.id, document, content, surplus: all_but(candidate.id) };
     }
     // A free frontend has no connections to cut, so a recent replacement does not delay it.
@@ -153,10 +157,12 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is only reported. The most specific one that applies: all may be deleted, only the backends differ, a foreign load balancer
-    // has the frontend, or any other difference.
+    // The reason is only reported. The most specific one that applies: all may be deleted, it does not forward, only the backends differ, a
+    // foreign load balancer has the frontend, or any other difference.
     let reason = if known().next().is_none() {
         Reason::Missing
+    } else if not_forwarding {
+        Reason::NotForwarding
     } else if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
@@ -235,7 +241,13 @@ mod tests {
     }
 
     fn inputs(desired: DesiredLoadBalancer, observed: &[Candidate]) -> Inputs {
-        Inputs { desired, observed: observed.to_vec(), can_modify: true, recently_replaced: false }
+        Inputs {
+            desired,
+            observed: observed.to_vec(),
+            can_modify: true,
+            recently_replaced: false,
+            not_forwarding: false,
+        }
     }
 
     fn deletes(load_balancers: &[(Guid, Reason)]) -> Decision {
@@ -261,6 +273,7 @@ mod tests {
         };
         let without_modify = |observed: &[Candidate]| Inputs { can_modify: false, ..inputs(load_balancer(), observed) };
         let recently = |inputs: Inputs| Inputs { recently_replaced: true, ..inputs };
+        let not_forwarding = |inputs: Inputs| Inputs { not_forwarding: true, ..inputs };
         let left = Candidate { left_by_kube_proxy: true, ..equal(SECOND, foreign) };
         let uncertain = Candidate { perhaps_deleted: true, ..equal(FIRST, ours) };
         let elsewhere = Candidate { in_network: false, ..other_backends(FIRST, ours) };
@@ -282,6 +295,22 @@ mod tests {
             ("no endpoints, foreign", inputs(NoEndpoints { failed: false }, &both[1..]), nothing()),
             ("equal", inputs(load_balancer(), &both[..1]), nothing()),
             ("equal, recently replaced", recently(without_modify(&both[..1])), nothing()),
+            (
+                "equal, does not forward",
+                not_forwarding(inputs(load_balancer(), &both[..1])),
+                replace(&[FIRST], Reason::NotForwarding),
+            ),
+            (
+                "equal, does not forward, recently replaced",
+                not_forwarding(recently(inputs(load_balancer(), &both[..1]))),
+                Decision::Postpone,
+            ),
+            (
+                "other backends, does not forward",
+                not_forwarding(inputs(load_balancer(), &[other_backends(FIRST, ours)])),
+                replace(&[FIRST], Reason::NotForwarding),
+            ),
+            ("free, does not forward", not_forwarding(inputs(load_balancer(), &[])), create()),
             (
                 "equal, and another",
                 inputs(load_balancer(), &[other_port(SECOND, foreign), equal(FIRST, ours)]),

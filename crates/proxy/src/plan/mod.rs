@@ -79,6 +79,8 @@ pub struct Constraints {
     pub blocked: FxHashSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago.
     pub replaced: FxHashSet<Frontend>,
+    /// Frontends whose load balancer is replaced even if it is as desired.
+    pub not_forwarding: FxHashSet<Frontend>,
     /// Frontends that failed before. They come last, so that a permanent failure does not delay the rest.
     pub failed: FxHashSet<Frontend>,
     /// Whether Services with a backend that is gone come before other affected ones: after an interruption, since this plan may be interrupted

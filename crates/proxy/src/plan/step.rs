@@ -114,6 +114,8 @@ pub enum Reason {
     ContentDiffers,
     /// A foreign load balancer with other content has the frontend.
     HeldByForeign,
+    /// HNS has it as desired, but a probe has found that it does not forward.
+    NotForwarding,
     /// The Service has no serving backend.
     NoBackends,
     /// No Service uses it.
@@ -132,6 +134,7 @@ impl Reason {
             Reason::BackendsDiffer => "backends_differ",
             Reason::ContentDiffers => "content_differs",
             Reason::HeldByForeign => "held_by_foreign",
+            Reason::NotForwarding => "not_forwarding",
             Reason::NoBackends => "no_backends",
             Reason::NotDesired => "not_desired",
             Reason::LocalEndpointExists => "local_endpoint_exists",
@@ -147,6 +150,7 @@ impl std::fmt::Display for Reason {
             Reason::BackendsDiffer => "its backends differ",
             Reason::ContentDiffers => "its content differs",
             Reason::HeldByForeign => "a foreign load balancer has the frontend",
+            Reason::NotForwarding => "it does not forward",
             Reason::NoBackends => "the Service has no serving backend",
             Reason::NotDesired => "no Service uses it",
             Reason::LocalEndpointExists => "the address has a local endpoint",

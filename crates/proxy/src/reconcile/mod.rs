@@ -8,6 +8,7 @@
 //! and nothing is written until an audit succeeds.
 
 mod audit;
+mod backend_changes;
 mod changes;
 mod claims;
 mod conditions;
@@ -17,6 +18,7 @@ mod environment;
 mod error;
 mod explain;
 mod foreign;
+mod forwarding;
 mod health;
 mod holder;
 mod inputs;
@@ -25,6 +27,7 @@ mod network;
 mod order;
 mod outcomes;
 mod pacing;
+mod pending;
 mod progress;
 mod readiness;
 mod report;
@@ -54,6 +57,7 @@ use crate::settings::{Capabilities, Host, Settings};
 use crate::source_vip::{SourceVipAbsent, SourceVipRequest};
 
 use audit::Audit;
+use backend_changes::BackendChanges;
 use changes::PendingChanges;
 use conditions::FrontendConditions;
 use contention::Contention;
@@ -62,12 +66,15 @@ use health::Health;
 use inputs::Inputs;
 use order::Order;
 use pacing::Pacing;
+use pending::PendingSince;
 use retries::Retries;
 use turns::Turns;
 
+pub use backend_changes::{BackendChange, RemovalReason, RemovedBackend};
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
+pub use forwarding::ProgrammedFrontend;
 pub use health::Liveness;
 pub use progress::{Progress, Tally};
 pub use readiness::Unready;
@@ -88,14 +95,18 @@ pub struct Reconciler {
     order: Order,
     retries: Retries,
     pacing: Pacing,
+    pending_since: PendingSince,
+    /// Frontends whose load balancers are to be replaced once, since they do not forward.
+    not_forwarding: BTreeSet<Frontend>,
     contention: Contention,
     /// Set while any object is contended.
     foreign_writer: Option<ForeignWriter>,
     turns: Turns,
     health: Health,
     conditions: FrontendConditions,
-    /// The Services whose desired state was computed, until they are taken.
-    recomputed: BTreeSet<ServiceName>,
+    /// The Services that have changed or whose desired state was computed, until they are taken.
+    changed_services: BTreeSet<ServiceName>,
+    backend_changes: BackendChanges,
     work: Work,
 }
 
@@ -112,12 +123,15 @@ impl Reconciler {
             order: Order::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            pending_since: PendingSince::default(),
+            not_forwarding: BTreeSet::new(),
             contention: Contention::default(),
             foreign_writer: None,
             turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
-            recomputed: BTreeSet::new(),
+            changed_services: BTreeSet::new(),
+            backend_changes: BackendChanges::default(),
             work: Work::default(),
         }
     }
@@ -330,7 +344,7 @@ impl Reconciler {
         let mut any_new = false;
         for service in services {
             self.inputs.update_health_check(&service, &self.environment.node.name);
-            any_new |= self.changes.insert(service);
+            any_new |= self.mark_outdated(service);
         }
         // If all were already pending, no run has taken them up since the earlier change, so its record still applies.
         if any_new {
@@ -339,9 +353,16 @@ impl Reconciler {
     }
 
     fn mark_all_services(&mut self) {
-        for service in self.inputs.service_names() {
-            self.changes.insert(service.clone());
+        let services: Vec<_> = self.inputs.service_names().cloned().collect();
+        for service in services {
+            self.mark_outdated(service);
         }
+    }
+
+    /// Marks the desired state of a Service as out of date. Returns whether it was up to date before.
+    fn mark_outdated(&mut self, service: ServiceName) -> bool {
+        self.changed_services.insert(service.clone());
+        self.changes.insert(service)
     }
 
     /// Marks everything as dirty after a change of the host or of a network. Such a change affects the network of an
@@ -365,12 +386,14 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
-        if self.changes.len() > 0 {
+        let services = self.changes.take_services();
+        if !services.is_empty() {
             self.order.forget();
         }
-        let changed = self.changes.take_services().into_iter().map(|name| {
+        let backends_before = self.backend_changes.before(&services, &self.desired);
+        let changed = services.into_iter().map(|name| {
             self.work.services += 1;
-            self.recomputed.insert(name.clone());
+            self.changed_services.insert(name.clone());
             let entry = self.inputs.cluster.get(&name);
             // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
@@ -378,6 +401,7 @@ impl Reconciler {
             (name, created, desired)
         });
         self.desired.update(changed, &mut self.dirty);
+        self.backend_changes.record(backends_before, &self.desired, &self.inputs.cluster, context.node);
     }
 
     fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
@@ -393,6 +417,7 @@ impl Reconciler {
                 .chain(self.contention.delayed_addresses(now))
                 .collect(),
             replaced: self.pacing.recent(now),
+            not_forwarding: self.not_forwarding.iter().copied().collect(),
             failed: self.retries.failed_frontends(),
             lost_first: self.turns.is_after_interruption(),
         }

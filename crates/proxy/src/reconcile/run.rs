@@ -52,6 +52,7 @@ impl Reconciler {
     ) -> Report {
         self.work = Work::default();
         if !self.is_ready(client) {
+            self.record_pending(now);
             let next = if self.audit.has_failed() { Next::At(now + AUDIT_RETRY_DELAY) } else { Next::Idle };
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
@@ -64,6 +65,7 @@ impl Reconciler {
         self.turns.run_ended(interrupted, outcomes.len());
         self.end_dirt_of_created(&outcomes, &mut rest.addresses);
         self.dirty.merge(rest);
+        self.record_pending(now);
         if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
             self.health.record_in_sync();
         }
@@ -171,6 +173,7 @@ impl Reconciler {
             let (outcomes, left) = self.apply(plan, client, execution, now);
             interrupted = !left.is_empty();
             self.record_plan(&report, &dirty, interrupted, now);
+            self.end_replacements(&report, &outcomes, &dirty, &left);
             let outdated = self.settle(&outcomes, dirty, left, now);
             // One list for each run: if it does not explain the refusals, a second one would not either.
             if outdated && !rechecked && !interrupted && !self.audit.has_failed() {

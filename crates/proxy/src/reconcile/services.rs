@@ -15,6 +15,8 @@ pub struct ServiceSummary {
     pub load_balancers: usize,
     /// The addresses that serve for any frontend.
     pub backends: usize,
+    /// Whether the Service has changed since its desired state was computed. The numbers are those from before.
+    pub is_outdated: bool,
 }
 
 /// The frontends of a Service that are not in sync.
@@ -27,9 +29,11 @@ pub struct Unsettled {
 }
 
 impl Reconciler {
-    /// The Services whose desired state was computed since the last call of this function, deleted ones included.
-    pub fn take_recomputed(&mut self) -> BTreeSet<ServiceName> {
-        std::mem::take(&mut self.recomputed)
+    /// The Services whose [`summary`](Self::summary) may have changed since the last call of this function, deleted ones included.
+    pub fn take_changed_services(&mut self) -> BTreeSet<ServiceName> {
+        let mut changed = std::mem::take(&mut self.changed_services);
+        changed.append(&mut self.desired.take_reassigned());
+        changed
     }
 
     /// `None` if the Service does not exist.
@@ -43,21 +47,15 @@ impl Reconciler {
             frontends: specs.len(),
             load_balancers: specs.iter().filter(|spec| has_load_balancer(spec.frontend, &spec.targets)).count(),
             backends: backends.len(),
+            is_outdated: self.changes.contains(service),
         })
     }
 
     /// The Services with frontends that are not in sync.
     pub fn unsettled(&self) -> BTreeMap<ServiceName, Unsettled> {
         let failed: BTreeSet<Frontend> = self.retries.failed.subjects().filter_map(|one| one.frontend()).collect();
-        let waiting = self.pacing.waiting().chain(self.conditions.waiting().iter().copied());
-        let delayed = self.contention.delayed();
-        let pending: BTreeSet<Frontend> = (self.dirty.frontends.iter().copied())
-            .chain(waiting)
-            .chain(delayed.frontends.iter().copied())
-            .chain(failed.iter().copied())
-            .collect();
         let mut services: BTreeMap<ServiceName, Unsettled> = BTreeMap::new();
-        for frontend in pending {
+        for frontend in self.pending_frontends() {
             // Without an owner, only a deletion is left.
             let Some(owner) = self.owner(frontend) else { continue };
             let unsettled = services.entry(owner.clone()).or_default();

@@ -103,7 +103,8 @@ fn memory_and_objects_do_not_grow_during_a_day_of_churn() {
         for _ in 0..24 {
             hour(&mut rig, &mut counter);
             rig.proxy.take_drift();
-            rig.proxy.take_recomputed();
+            rig.proxy.take_changed_services();
+            rig.proxy.take_backend_changes();
             after.push((entries(&rig.proxy), rig.objects()));
         }
         let first = after[0].clone();

@@ -1,5 +1,7 @@
 //! Progress for operators: how far HNS is in sync, the changes of the cluster, and trigger times.
 
+use std::time::Duration;
+
 use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::desire::TrafficPolicy;
@@ -47,7 +49,7 @@ fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
     };
     assert_eq!(rig.proxy.progress(), expected);
     rig.emulator.clear_faults();
-    rig.now += std::time::Duration::from_secs(60);
+    rig.now += Duration::from_secs(60);
     rig.settle();
     let done = Tally { desired: 1, in_sync: 1 };
     let expected = Progress { load_balancers: done, backlog: 0, failed: 0, deferred: 0, ..expected };
@@ -109,7 +111,7 @@ fn the_trigger_time_of_a_change_is_reported_when_it_is_programmed() {
     rig.emulator.inject_times(Fault { which, from: 1, every: 1, effect: refused }, 1);
     let first = triggers(&mut rig);
     assert_eq!(first.len(), 1, "{first:?}");
-    rig.now += std::time::Duration::from_secs(60);
+    rig.now += Duration::from_secs(60);
     let mut both = triggers(&mut rig);
     both.extend(first);
     both.sort_unstable();
@@ -160,4 +162,53 @@ fn hns_that_is_back_after_an_outage_is_restarted_until_all_is_written() {
     assert_eq!(rig.proxy.unready(), [Unready::Restarted]);
     rig.run();
     assert_eq!(rig.proxy.unready(), []);
+}
+
+#[test]
+fn the_age_of_pending_load_balancers_is_that_of_each_and_not_of_all_changes() {
+    let mut rig = Rig::l2bridge();
+    let refuse = |rig: &Rig| rig.break_once("HcnCreateLoadBalancer", false, Hresult::HCN_E_PORT_ALREADY_EXISTS);
+    rig.proxy.audit(&rig.client).unwrap();
+    // While a cluster is not complete, nothing is desired.
+    assert_eq!(rig.proxy.oldest_pending_load_balancer(), None);
+    let (services, slices) = cluster(4, 1);
+    rig.cluster(services[..1].to_vec(), slices);
+    // At each time, the Service of the last time is programmed, and a new one is refused.
+    for (second, service) in [(1, None), (10, Some(1)), (20, Some(2))] {
+        rig.now = Duration::from_secs(second);
+        service.into_iter().for_each(|index: usize| rig.proxy.apply_service(services[index].clone()));
+        refuse(&rig);
+        rig.run();
+        assert_eq!(rig.proxy.oldest_pending_load_balancer(), Some(rig.now));
+    }
+    // It stays refused.
+    let refused = rig.now;
+    for second in [30, 60, 300] {
+        rig.now = Duration::from_secs(second);
+        refuse(&rig);
+        rig.run();
+        assert_eq!(rig.proxy.oldest_pending_load_balancer(), Some(refused));
+    }
+    // HNS is unavailable, and another change is pending.
+    rig.break_once("HcnEnumerateEndpoints", false, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    assert!(rig.proxy.audit(&rig.client).is_err());
+    rig.now = Duration::from_secs(301);
+    rig.break_once("HcnEnumerateEndpoints", false, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    rig.run();
+    assert_eq!(rig.proxy.oldest_pending_load_balancer(), Some(refused));
+    rig.now = Duration::from_secs(1000);
+    rig.settle();
+    assert_eq!(rig.proxy.oldest_pending_load_balancer(), None);
+}
+
+#[test]
+fn a_load_balancer_that_is_only_to_be_deleted_is_not_pending() {
+    let mut rig = Rig::l2bridge();
+    let (services, slices) = cluster(1, 1);
+    rig.cluster(services, slices);
+    rig.settle();
+    rig.proxy.delete_service(&proxy::model::ServiceName::new("default", "svc-0"));
+    rig.break_once("HcnDeleteLoadBalancer", false, Hresult::E_INVALIDARG);
+    rig.run();
+    assert_eq!((rig.proxy.progress().failed, rig.proxy.oldest_pending_load_balancer()), (1, None));
 }

@@ -28,6 +28,11 @@ pub(super) fn identity(auth: &AuthInfo, provider: &CryptoProvider) -> Result<Opt
     Ok(Some(CertifiedKey::new(certificates, key)))
 }
 
+/// The certificate of this client itself, in DER.
+pub(super) fn first_certificate(auth: &AuthInfo) -> Option<CertificateDer<'static>> {
+    certificates(&decode(auth.client_certificate_data.as_ref()?)).ok()?.into_iter().next()
+}
+
 fn decode(text: &str) -> Vec<u8> {
     BASE64.decode(text).unwrap_or_default()
 }

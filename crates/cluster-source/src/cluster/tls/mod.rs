@@ -13,14 +13,19 @@ mod verifier;
 use std::sync::Arc;
 
 use http::Uri;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use kube::Config;
 use kube::client::ConfigExt;
+use kube::config::AuthInfo;
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 
+use self::certificate::Certificate;
 pub(in crate::cluster) use self::error::ServerCertificateError;
 pub(super) use self::error::TlsError;
 #[cfg(feature = "fuzzing")]
@@ -54,6 +59,13 @@ pub(super) fn client_config(config: &Config) -> Result<ClientConfig, TlsError> {
         tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity));
     }
     Ok(tls)
+}
+
+/// The first and the last second in which the client certificate is valid. `None` if there is none, or it cannot be read.
+pub(super) fn client_certificate_validity(auth: &AuthInfo) -> Option<(Timestamp, Timestamp)> {
+    let (from, to) = Certificate::read(&identity::first_certificate(auth)?)?.valid;
+    let utc = |time: DateTime| Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    Some((utc(from)?, utc(to)?))
 }
 
 fn uses_tls(config: &Config) -> bool {

@@ -24,7 +24,7 @@ pub(super) use record::{Files, Kept, Record};
 pub(super) use service::Status;
 pub(super) use service::{Service, State};
 pub(super) use step::Step;
-use steps::{Blocked, Found, replace, restore, roll_back};
+use steps::{Blocked, RestoreState, replace, restore, roll_back};
 
 /// How long a file may be in use after its service has stopped: its process ends a moment later.
 const IN_USE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -174,10 +174,10 @@ impl<'a> Replacement<'a> {
             let Err(error) = self.take(step) else { continue };
             let reason = error_chain(&error);
             let service = self.record.service.clone();
-            self.service.say(&format!("failed: {reason}; rolling back"));
+            self.service.print_line(&format!("failed: {reason}; rolling back"));
             // A rollback starts what ran before, which need not become ready.
             let back = roll_back(step, self.is_upgrade(), self.record.was_running);
-            return Err(match self.go_back(&back) {
+            return Err(match self.roll_back(&back) {
                 Ok(()) => ReplaceError::RolledBack { service, reason },
                 Err(error) => {
                     ReplaceError::NotRolledBack { service, reason: format!("{reason}; {}", error_chain(&error)) }
@@ -189,7 +189,7 @@ impl<'a> Replacement<'a> {
 
     /// Carries out steps even if they cannot be recorded: an earlier record is enough for `service restore`. Starts the service even if a
     /// step before failed: any Service proxy is better than none.
-    fn go_back(&mut self, steps: &[Step]) -> Result<(), ReplaceError> {
+    fn roll_back(&mut self, steps: &[Step]) -> Result<(), ReplaceError> {
         let mut failed = None;
         for step in steps {
             if failed.is_some() && step.is_last() {
@@ -230,14 +230,14 @@ impl<'a> Replacement<'a> {
     fn remove(&self, file: &Path) -> bool {
         let removed = remove(file);
         if let Err(error) = &removed {
-            self.service.say(&format!("cannot remove {}: {error}", file.display()));
+            self.service.print_line(&format!("cannot remove {}: {error}", file.display()));
         }
         removed.is_ok()
     }
 
     fn announce(&mut self, step: Step) -> Result<(), ReplaceError> {
         self.record.step = Some(step);
-        self.service.say(&step.to_string());
+        self.service.print_line(&step.to_string());
         Ok(self.files.write_record(&self.record)?)
     }
 
@@ -258,7 +258,7 @@ impl<'a> Replacement<'a> {
                 let sha256 = self.record.previous.as_ref().map(|kept| kept.sha256.as_str());
                 self.put_back(previous, sha256.unwrap_or_default())
             }
-            Step::Forget => self.forget(),
+            Step::RemoveFiles => self.remove_files(),
         };
         result.map_err(|error| match error {
             error @ (ReplaceError::Ended | ReplaceError::Restarted | ReplaceError::NotReady(_)) => error,
@@ -266,7 +266,7 @@ impl<'a> Replacement<'a> {
         })
     }
 
-    fn forget(&self) -> Result<(), ReplaceError> {
+    fn remove_files(&self) -> Result<(), ReplaceError> {
         let Files { program, original, previous, staged, record, .. } = &self.files;
         let sha256 = &self.record.original.sha256;
         if hash(program)? != *sha256 {
@@ -381,7 +381,7 @@ impl<'a> Restoration<'a> {
     /// If the original cannot be restored.
     pub(super) fn steps(&self, is_hnsproxy: bool) -> Result<Vec<Step>, ReplaceError> {
         let Replacement { service, files, record, .. } = &self.0;
-        let found = Found {
+        let found = RestoreState {
             program_sha256: hash_if_present(&files.program)?,
             // Without it, the original is what can be put back.
             previous_sha256: hash(&files.previous).ok(),
@@ -413,7 +413,7 @@ impl<'a> Restoration<'a> {
             record.previous = None;
         }
         let kept = record.previous.as_ref().unwrap_or(&record.original).clone();
-        self.0.go_back(&steps)?;
+        self.0.roll_back(&steps)?;
         Ok(kept)
     }
 }

@@ -53,5 +53,5 @@ pub(in super::super) trait Service {
     fn pause(&self);
 
     /// Tells the user what is done.
-    fn say(&self, text: &str);
+    fn print_line(&self, text: &str);
 }

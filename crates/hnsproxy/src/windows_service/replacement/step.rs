@@ -25,13 +25,13 @@ pub(in super::super) enum Step {
     /// The same with the program before an upgrade.
     PutBackPrevious,
     /// Removes the kept files and the record.
-    Forget,
+    RemoveFiles,
 }
 
 impl Step {
     /// Whether it ends a replacement or a rollback, and removes what another attempt needs.
     pub(super) fn is_last(self) -> bool {
-        matches!(self, Self::Complete | Self::Forget)
+        matches!(self, Self::Complete | Self::RemoveFiles)
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Step {
             Self::Complete => "mark the replacement as complete",
             Self::PutBackOriginal => "put the original program back",
             Self::PutBackPrevious => "put the previous program back",
-            Self::Forget => "remove the kept files",
+            Self::RemoveFiles => "remove the kept files",
         })
     }
 }

@@ -13,7 +13,7 @@ pub(in super::super) fn replace(is_upgrade: bool) -> Vec<Step> {
 /// The steps that bring back what ran before, after a replacement has failed at a step.
 pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Vec<Step> {
     let put_back = if is_upgrade { Step::PutBackPrevious } else { Step::PutBackOriginal };
-    let end = if is_upgrade { Step::Complete } else { Step::Forget };
+    let end = if is_upgrade { Step::Complete } else { Step::RemoveFiles };
     let start = was_running.then_some(Step::Start);
     match failed {
         // Nothing but the files beside the program has changed.
@@ -26,7 +26,7 @@ pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Ve
 
 /// The state before a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Found {
+pub(in super::super) struct RestoreState {
     /// None if the file does not exist.
     pub(in super::super) program_sha256: Option<String>,
     /// None if the file does not exist.
@@ -48,14 +48,14 @@ pub(in super::super) enum Blocked {
 }
 
 /// The steps that restore the original, or the version before an interrupted upgrade, after any step of a replacement.
-pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<Step>, Blocked> {
+pub(in super::super) fn restore(record: &Record, found: &RestoreState) -> Result<Vec<Step>, Blocked> {
     // An interrupted replacement may have stopped the service, and an operator stops it to remove the objects of hnsproxy: both leave a node
     // without a Service proxy unless the original starts.
     let starts = record.was_running || (record.step.is_none() && found.is_running);
     let start = starts.then_some(Step::Start);
     let is_there = |kept: &Kept| found.program_sha256.as_ref() == Some(&kept.sha256);
     let previous = record.previous.as_ref().filter(|_| record.step.is_some());
-    let end = if previous.is_some_and(is_there) { Step::Complete } else { Step::Forget };
+    let end = if previous.is_some_and(is_there) { Step::Complete } else { Step::RemoveFiles };
     if end == Step::Complete || is_there(&record.original) {
         return Ok(start.filter(|_| !found.is_running).into_iter().chain([end]).collect());
     }
@@ -70,13 +70,15 @@ pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<St
     match &found.original_sha256 {
         None => Err(Blocked::OriginalMissing),
         Some(sha256) if *sha256 != record.original.sha256 => Err(Blocked::OriginalDamaged),
-        Some(_) => Ok([Step::Stop, Step::PutBackOriginal].into_iter().chain(start).chain([Step::Forget]).collect()),
+        Some(_) => {
+            Ok([Step::Stop, Step::PutBackOriginal].into_iter().chain(start).chain([Step::RemoveFiles]).collect())
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Step::{Complete, Forget, PutBackOriginal, PutBackPrevious, Start, Stop};
+    use super::Step::{Complete, PutBackOriginal, PutBackPrevious, RemoveFiles, Start, Stop};
     use super::*;
 
     fn record(step: Option<Step>, was_running: bool) -> Record {
@@ -85,8 +87,8 @@ mod tests {
         Record { service, original, previous: None, was_running, replacement_sha256, step }
     }
 
-    fn found(program: &str, original: Option<&str>, is_running: bool) -> Found {
-        Found {
+    fn found(program: &str, original: Option<&str>, is_running: bool) -> RestoreState {
+        RestoreState {
             program_sha256: (program != "missing").then(|| program.into()),
             previous_sha256: None,
             original_sha256: original.map(Into::into),
@@ -100,19 +102,19 @@ mod tests {
         let kept = Some("original");
         let table = [
             // Complete: back, and running if it runs or ran before.
-            ((None, true), found("new", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
-            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
-            ((None, false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
-            ((None, false), found("newer", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, true), found("new", kept, true), Ok(vec![Stop, PutBackOriginal, Start, RemoveFiles])),
+            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, RemoveFiles])),
+            ((None, false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, RemoveFiles])),
+            ((None, false), found("newer", kept, true), Ok(vec![Stop, PutBackOriginal, Start, RemoveFiles])),
             // Interrupted before the swap: only started, if it ran.
-            ((Some(Step::KeepOriginal), true), found("original", None, true), Ok(vec![Forget])),
-            ((Some(Step::Swap), true), found("original", kept, false), Ok(vec![Start, Forget])),
-            ((Some(Step::Swap), false), found("original", kept, false), Ok(vec![Forget])),
+            ((Some(Step::KeepOriginal), true), found("original", None, true), Ok(vec![RemoveFiles])),
+            ((Some(Step::Swap), true), found("original", kept, false), Ok(vec![Start, RemoveFiles])),
+            ((Some(Step::Swap), false), found("original", kept, false), Ok(vec![RemoveFiles])),
             // Interrupted after it.
-            ((Some(Step::Start), true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
-            ((Some(Step::Start), false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            ((Some(Step::Start), true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, RemoveFiles])),
+            ((Some(Step::Start), false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, RemoveFiles])),
             // Quarantined.
-            ((None, true), found("missing", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, true), found("missing", kept, false), Ok(vec![Stop, PutBackOriginal, Start, RemoveFiles])),
             ((None, true), found("missing", None, false), Err(Blocked::OriginalMissing)),
             // Nothing is overwritten that cannot be put back, or that another program has installed.
             ((None, true), found("new", None, true), Err(Blocked::OriginalMissing)),
@@ -128,7 +130,7 @@ mod tests {
     fn an_interrupted_upgrade_goes_back_to_the_version_before() {
         let previous = Kept { description: "hnsproxy".into(), is_kube_proxy: false, sha256: "old".into() };
         let record = |step| Record { previous: Some(previous.clone()), ..record(Some(step), true) };
-        let found = |program: &str, previous: Option<&str>, is_running| Found {
+        let found = |program: &str, previous: Option<&str>, is_running| RestoreState {
             previous_sha256: previous.map(Into::into),
             ..found(program, Some("original"), is_running)
         };
@@ -139,8 +141,8 @@ mod tests {
             (Step::AwaitReady, found("new", old, true), vec![Stop, PutBackPrevious, Start, Complete]),
             (Step::Swap, found("missing", old, false), vec![Stop, PutBackPrevious, Start, Complete]),
             // What is left is the original.
-            (Step::AwaitReady, found("new", None, true), vec![Stop, PutBackOriginal, Start, Forget]),
-            (Step::AwaitReady, found("new", Some("damaged"), true), vec![Stop, PutBackOriginal, Start, Forget]),
+            (Step::AwaitReady, found("new", None, true), vec![Stop, PutBackOriginal, Start, RemoveFiles]),
+            (Step::AwaitReady, found("new", Some("damaged"), true), vec![Stop, PutBackOriginal, Start, RemoveFiles]),
         ];
         for (step, found, expected) in table {
             assert_eq!(restore(&record(step), &found), Ok(expected), "{step:?} {found:?}");
@@ -149,11 +151,11 @@ mod tests {
 
     #[test]
     fn a_failed_replacement_goes_back_to_what_ran_before() {
-        assert_eq!(roll_back(Step::Stage, false, true), [Forget]);
-        assert_eq!(roll_back(Step::Stop, false, true), [Start, Forget]);
-        assert_eq!(roll_back(Step::Swap, false, true), [Start, Forget]);
-        assert_eq!(roll_back(Step::Start, false, true), [Stop, PutBackOriginal, Start, Forget]);
-        assert_eq!(roll_back(Step::AwaitReady, false, false), [Stop, PutBackOriginal, Forget]);
+        assert_eq!(roll_back(Step::Stage, false, true), [RemoveFiles]);
+        assert_eq!(roll_back(Step::Stop, false, true), [Start, RemoveFiles]);
+        assert_eq!(roll_back(Step::Swap, false, true), [Start, RemoveFiles]);
+        assert_eq!(roll_back(Step::Start, false, true), [Stop, PutBackOriginal, Start, RemoveFiles]);
+        assert_eq!(roll_back(Step::AwaitReady, false, false), [Stop, PutBackOriginal, RemoveFiles]);
         assert_eq!(roll_back(Step::AwaitReady, true, true), [Stop, PutBackPrevious, Start, Complete]);
     }
 }

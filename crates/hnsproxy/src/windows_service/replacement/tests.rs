@@ -172,7 +172,7 @@ impl Service for Fake {
         self.time.set(self.time.get() + 1);
     }
 
-    fn say(&self, _: &str) {}
+    fn print_line(&self, _: &str) {}
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_process_that_ends_at_any_step_of_the_way_back_leaves_it_open() {
         let program = fake.path("kube-proxy.exe");
         let mut restoration = Restoration::new(&fake, &program).unwrap().unwrap();
         let steps = restoration.steps(true).unwrap();
-        restoration.0.go_back(&steps[..done]).unwrap();
+        restoration.0.roll_back(&steps[..done]).unwrap();
         if recorded {
             restoration.0.announce(steps[done]).unwrap();
         }

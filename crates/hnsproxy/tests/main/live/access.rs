@@ -49,6 +49,20 @@ fn a_client_certificate_authenticates() {
 }
 
 #[test]
+fn metrics_show_when_a_token_expires() {
+    // `{"alg":"none"}`, and `{"exp":4102444800,"iat":1767225600}`.
+    let token = "eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDAsImlhdCI6MTc2NzIyNTYwMH0.c2VjcmV0";
+    let (cluster, hns) = (closed(&[token]), Hns::of("boutique-l2bridge"));
+    let running = Running::start(&[&cluster.flag(&Credentials::Token(token.into())), &hns.flag()]);
+    running.wait_until_in_sync();
+    let page = running.metrics_page();
+    let metric =
+        |name: &str| page.metric(&format!("hnsproxy_credential_{name}_timestamp_seconds{{credential=\"token\"}}"));
+    assert_eq!((metric("issued"), metric("expiry")), (Some(1_767_225_600.0), Some(4_102_444_800.0)));
+    assert!(!page.body.contains("=\"client_certificate\""), "there is none");
+}
+
+#[test]
 fn a_token_that_expires_is_read_again_from_its_file() {
     let (cluster, hns) = (closed(&["first"]), Hns::of("boutique-l2bridge"));
     let token = cluster.file("token");

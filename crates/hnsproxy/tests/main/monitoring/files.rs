@@ -79,8 +79,16 @@ fn each_alert_fires_and_stays_silent_as_its_cases_say() {
 
 #[test]
 fn the_dashboards_link_to_the_status_of_each_node_and_to_each_other() {
+    let schemes = dashboards().map(|dashboard| {
+        let variables = dashboard["templating"]["list"].as_array().unwrap().clone();
+        variables.into_iter().find(|variable| variable["name"] == "scheme").unwrap()["query"].clone()
+    });
+    assert_eq!(schemes, ["http,https"; 2]);
     let [node, fleet] = dashboards().map(|dashboard| dashboard.to_string());
-    assert!(node.contains("http://${instance}/statusz") && node.contains("/d/hnsproxy-fleet"));
-    assert!(fleet.contains("http://${__data.fields.instance}/statusz") && fleet.contains("/d/hnsproxy-node?var-node="));
+    assert!(
+        node.contains("${scheme}://${instance}/statusz") && node.contains("/d/hnsproxy-fleet?var-scheme=${scheme}")
+    );
+    assert!(fleet.contains("${scheme}://${__data.fields.instance}/statusz"));
+    assert!(fleet.contains("/d/hnsproxy-node?var-node=${__data.fields.node}&var-scheme=${scheme}"));
     assert!(node.contains("\"uid\":\"hnsproxy-node\"") && fleet.contains("\"uid\":\"hnsproxy-fleet\""));
 }

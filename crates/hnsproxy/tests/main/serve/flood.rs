@@ -1,4 +1,4 @@
-//! Clients that connect and send nothing.
+//! Clients that connect and send nothing, or request pages and read nothing.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -76,6 +76,52 @@ fn the_health_check_of_a_service_is_answered_while_thousands_of_connections_send
     let _check = flood(check);
     assert_eq!(get(check, "/").unwrap().code, 200);
     assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+}
+
+/// Connects to an address many times, and requests a page. The system keeps little of an answer that is not read.
+#[cfg(target_os = "linux")]
+fn slow_clients(address: SocketAddr, path: &str) -> Vec<TcpStream> {
+    let client = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(1 << 12).unwrap();
+        socket.connect_timeout(&address.into(), BOUND).unwrap();
+        let mut stream = TcpStream::from(socket);
+        // The server may have closed it, to make room for later ones.
+        drop(write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        stream
+    };
+    (0..SLOW_CLIENTS).map(|_| client()).collect()
+}
+
+#[cfg(target_os = "linux")]
+const SLOW_CLIENTS: usize = 1000;
+
+/// The documented limits of unread answers and of buffers are 16 MiB and 20 MiB. The rest is for the tasks of connections and the allocator.
+#[cfg(target_os = "linux")]
+const MAX_GROWTH: u64 = 64 << 20;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_bounded_while_a_thousand_clients_read_no_answer() {
+    let (directory, hns) = (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"));
+    let state_dir = format!("--state-dir={}", directory.path().display());
+    // A history of 1 MiB.
+    let text = "x".repeat(180);
+    let entry = |sequence| format!(r#"{{"sequence":{sequence},"time":"2026-01-02T03:04:05Z","message":"{text}"}}"#);
+    let lines: Vec<String> = (1..=4000).map(entry).collect();
+    std::fs::write(directory.path().join("history.jsonl"), lines.join("\n")).unwrap();
+    let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), &state_dir]);
+    running.wait_until_in_sync();
+    let page = "/debug/history?limit=4096";
+    assert!(get(running.metrics, page).unwrap().body.len() > 900_000);
+    let before = running.peak_memory();
+    let _metrics = slow_clients(running.metrics, page);
+    let _health = slow_clients(running.health, "/healthz");
+    assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+    assert_eq!(get(running.metrics, "/healthz").unwrap().code, 200);
+    assert!(get(running.metrics, page).unwrap().body.len() > 900_000, "a client that reads gets its answer");
+    let growth = running.peak_memory() - before;
+    assert!(growth < MAX_GROWTH, "{growth} bytes");
 }
 
 #[test]

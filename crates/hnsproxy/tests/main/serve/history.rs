@@ -2,9 +2,11 @@
 
 use hcn_emulator::testing;
 use serde_json::{Value, json};
+use test_api_server::Credentials;
 
 use super::status_api::example;
 use super::{MIXED, in_sync, start};
+use crate::support::cluster::{Cluster, slice};
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::recording::cluster_flag;
@@ -28,7 +30,7 @@ fn the_history_is_as_documented() {
     let (_hns, running) = in_sync(&[]);
     let now = history(&running, "?service=kube-system/kube-dns&limit=1&pretty");
     let mut expected = example("/debug/history");
-    for path in ["/entries/0/time", "/entries/0/duration_seconds"] {
+    for path in ["/process/started", "/entries/0/time", "/entries/0/duration_seconds"] {
         if let (Some(now), Some(expected)) = (now.pointer(path), expected.pointer_mut(path)) {
             *expected = now.clone();
         }
@@ -84,6 +86,35 @@ fn the_history_is_answered_while_hns_hangs() {
 }
 
 #[test]
+fn a_call_that_hangs_is_in_the_history_before_it_returns_and_its_write_afterwards() {
+    let hns = Hns::on(&testing::host("15.5", &["L2Bridge"]));
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let running = start(&hns, &["--hns-call-budget=0.05"]);
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    let all = || fields(&history(&running, "?since=0&limit=4096"), ["kind", "function", "returned", "liveness"]);
+    let call = |returned| [json!("hns_call"), json!("HcnCreateLoadBalancer"), json!(returned), Value::Null];
+    let slow = [json!("hns_liveness"), Value::Null, Value::Null, json!("slow")];
+    let hangs = wait_until("the call", all, |all| all.contains(&slow));
+    assert!(hangs.contains(&call(false)) && !hangs.iter().any(|entry| entry[0] == "write"), "{hangs:?}");
+    hns.emulator.release();
+    let returned = |all: &Vec<_>| all.contains(&call(true)) && all.iter().any(|entry: &[Value; 4]| entry[0] == "write");
+    wait_until("the write", all, returned);
+}
+
+#[test]
+fn backends_that_come_and_go_are_in_the_history_with_the_reason() {
+    let (cluster, hns) = (Cluster::empty(), Hns::on(&testing::host("15.5", &["L2Bridge"])));
+    cluster.put_web("web", "10.96.0.1");
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
+    running.wait_until_in_sync();
+    cluster.server.put(slice("web", "10.244.7.8")).unwrap();
+    let found = || fields(&history(&running, "?service=ns/web"), ["kind", "added", "removed"]);
+    let removed = json!([{"address": "10.244.7.7", "reason": "NotInSlices"}]);
+    let expected = [json!("backends"), json!(["10.244.7.8"]), removed];
+    wait_until("the change of backends", found, |found| found.contains(&expected));
+}
+
+#[test]
 fn an_invalid_parameter_is_refused() {
     let (_hns, running) = in_sync(&[]);
     for query in ["?since=yesterday", "?limit=0", "?service=web", "?until=1", "?pretty=2"] {
@@ -108,5 +139,6 @@ fn the_history_survives_a_restart() {
     let sequences: Vec<_> = all.iter().map(|entry| entry["sequence"].as_u64().unwrap()).collect();
     assert_eq!(sequences, (1..=all.len() as u64).collect::<Vec<_>>());
     assert!(all.len() > old.len());
+    assert_ne!(after["process"], before["process"], "a client that polls notices the restart");
     assert_eq!(after["saving"], json!({"lost_entries": 0, "skipped_lines": 0}));
 }

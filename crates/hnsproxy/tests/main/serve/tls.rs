@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
@@ -69,13 +70,24 @@ fn an_address_with_tls_has_tls_1_2_and_1_3_and_refuses_other_requests() {
 }
 
 #[test]
-fn a_command_that_queries_a_server_with_tls_fails() {
-    let certificate = Certificate::generate();
-    let Served { running, .. } = &start(Some(&certificate), &["metrics"]);
+fn a_command_that_queries_a_server_with_tls_needs_its_certificate() {
+    let [certificate, other] = [(); 2].map(|()| Certificate::generate());
+    let Served { running, files, .. } = &start(Some(&certificate), &["metrics"]);
     wait_for(&certificate, running.metrics, "/readyz");
     let address = format!("--debug-address={}", running.metrics);
-    let failed = hnsproxy(&["explain", "svc", "default/frontend", &address]).expect(1);
-    assert!(failed.stderr.contains("HTTPS"), "{}", failed.stderr);
+    let explain = |flags: &[&str]| hnsproxy(&[&["explain", "svc", "default/frontend", &address][..], flags].concat());
+    let fails = |flags: &[&str], reason: &str| {
+        let failed = explain(flags).expect(1);
+        assert!(failed.stderr.contains(reason), "{}", failed.stderr);
+    };
+    fails(&[], "set --debug-tls-cert-file");
+    let flag = |path: &Path| format!("--debug-tls-cert-file={}", path.display());
+    explain(&[&flag(Path::new(&files.certificate))]).expect(0);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.crt");
+    fails(&[&flag(&path)], "cannot read");
+    fs::write(&path, &other.certificate).unwrap();
+    fails(&[&flag(&path)], "TLS handshake failed");
 }
 
 #[test]

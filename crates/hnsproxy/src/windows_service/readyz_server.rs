@@ -1,18 +1,22 @@
-//! Where a service answers `/readyz`, by its arguments and its configuration file.
+//! Where and how a service answers `/readyz`, by its arguments and its configuration file.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::cli::{self, Command};
 use crate::config::{Config, METRICS_ADDRESS};
+use crate::http_client::Server;
 
-/// The address, with the default for flags that cannot be read.
-pub(super) fn address(flags: &[String]) -> SocketAddr {
+/// The server, with the default address for flags that cannot be read.
+pub(super) fn server(flags: &[String]) -> Server {
     let line = ["hnsproxy", "run"].into_iter().chain(flags.iter().map(String::as_str)).map(OsString::from);
-    let config = match cli::parse(line).map(|cli| cli.command) {
-        Ok(Command::Run(run)) => Config::resolve(&run.proxy.kube_proxy).ok(),
-        _ => None,
+    let (config, certificate_file) = match cli::parse(line).map(|cli| cli.command) {
+        Ok(Command::Run(run)) => {
+            let certificate_file = run.tls.metrics().map(|(certificate, _)| certificate.to_owned());
+            (Config::resolve(&run.proxy.kube_proxy).ok(), certificate_file)
+        }
+        _ => (None, None),
     };
     let mut address = config.map_or(METRICS_ADDRESS, |config| config.metrics_address);
     // An unspecified address stands for all addresses of the host, loopback included.
@@ -21,7 +25,7 @@ pub(super) fn address(flags: &[String]) -> SocketAddr {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    address
+    Server { address, certificate_file }
 }
 
 #[cfg(test)]
@@ -30,7 +34,7 @@ mod tests {
 
     #[test]
     fn it_is_that_of_the_flags_or_of_the_configuration_file() {
-        let of = |flags: &[String]| address(flags).to_string();
+        let of = |flags: &[String]| server(flags).address.to_string();
         assert_eq!(of(&[]), "127.0.0.1:10249");
         assert_eq!(of(&["--metrics-bind-address=0.0.0.0:7".into()]), "127.0.0.1:7");
         assert_eq!(of(&["--metrics-bind-address=[::]:7".into()]), "[::1]:7");
@@ -42,5 +46,11 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         assert_eq!(of(&[format!("--config={}", path.display())]), "127.0.0.1:9");
         assert_eq!(of(&["--config=missing.yaml".into()]), "127.0.0.1:10249");
+    }
+
+    #[test]
+    fn it_has_the_certificate_of_the_metrics_address() {
+        let flags = ["--metrics-tls-cert-file=tls.crt", "--metrics-tls-key-file=tls.key"].map(str::to_owned);
+        assert_eq!(server(&flags), Server { address: METRICS_ADDRESS, certificate_file: Some("tls.crt".into()) });
     }
 }

@@ -1,0 +1,57 @@
+//! A DNS query, and whether a message answers it ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
+
+/// A name that the DNS of a cluster with the default domain answers itself, without asking another server.
+const NAME: [&str; 5] = ["kubernetes", "default", "svc", "cluster", "local"];
+/// The bytes of a message before its questions.
+const HEADER: usize = 12;
+/// The first bit of the flags: the message is a response.
+const RESPONSE: u8 = 0x80;
+/// Recursion desired: for a cluster with another domain.
+const RECURSION_DESIRED: u8 = 0x01;
+/// `A` and `IN`.
+const TYPE_AND_CLASS: [u8; 4] = [0, 1, 0, 1];
+
+/// The query for an IPv4 address with this id.
+pub(super) fn query(id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    // One question, and no records.
+    let mut message = vec![high, low, RECURSION_DESIRED, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in NAME {
+        message.extend(u8::try_from(label.len()));
+        message.extend_from_slice(label.as_bytes());
+    }
+    message.push(0);
+    message.extend(TYPE_AND_CLASS);
+    message
+}
+
+/// Whether a message is a response to the query with this id. Its code does not matter: a server that knows no such name is there too.
+pub(super) fn answers(message: &[u8], id: u16) -> bool {
+    match message {
+        [high, low, flags, ..] => message.len() >= HEADER && [*high, *low] == id.to_be_bytes() && flags & RESPONSE != 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_has_one_question() {
+        let expected =
+            b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x0akubernetes\x07default\x03svc\x07cluster\x05local\0\0\x01\0\x01";
+        assert_eq!(query(0x1234), expected);
+    }
+
+    #[test]
+    fn only_a_response_with_the_same_id_answers() {
+        let query = query(7);
+        let mut response = query.clone();
+        // NXDOMAIN.
+        (response[2], response[3]) = (0x81, 0x83);
+        assert!(answers(&response, 7));
+        assert!(!answers(&response, 8) && !answers(&query, 7), "another id, or a query");
+        assert!(!answers(&response[..11], 7) && !answers(&[], 7));
+    }
+}

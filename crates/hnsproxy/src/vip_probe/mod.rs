@@ -1,0 +1,127 @@
+//! Probes cluster IPs from this node (`--probe-vips`): HNS can have a load balancer as it was written, and the virtual switch does not forward
+//! it. All sockets are on the background thread. The [`Tracker`] decides, and the control loop gets a [`ProbeReport`] when it has changed.
+
+mod ask;
+mod dns;
+mod report;
+mod target;
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;
+mod tracker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy::Liveness;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::background::{Background, Task};
+use crate::metrics::Metrics;
+use crate::status::StatusStore;
+use tracker::{Observation, Sample, Tracker};
+
+pub use report::{Finding, ProbeReport, ProbedFrontend};
+pub use target::{ProbeTarget, ProbedService, Question, targets};
+
+/// The number of sockets at a time.
+const MAX_SOCKETS: usize = 32;
+/// The number of backends of a frontend that are asked directly. A load balancer can have 1024.
+const MAX_BACKENDS: usize = 16;
+
+/// Where packets to an address go. Tests have no virtual switch, and lead them elsewhere.
+pub type Route = Arc<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
+
+pub struct VipProbe {
+    /// The time between two probes of a frontend.
+    pub interval: Duration,
+    /// Whether load balancers that do not forward are replaced.
+    pub repairs: bool,
+    pub store: Arc<StatusStore>,
+    pub metrics: Arc<Metrics>,
+    /// Gets each report that differs from the one before.
+    pub send: Box<dyn Fn(ProbeReport) + Send>,
+    pub route: Route,
+}
+
+impl VipProbe {
+    /// Probes what the status has as targets, until the task is dropped.
+    pub fn start(self, background: &Background) -> Task {
+        background.spawn(move |stopped| async move {
+            tokio::select! {
+                () = self.run() => {}
+                _ = stopped => {}
+            }
+        })
+    }
+
+    async fn run(self) {
+        let mut rounds = interval(self.interval);
+        // A round can take longer, if many frontends do not answer.
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut tracker, mut sent) = (Tracker::new(self.repairs), ProbeReport::default());
+        loop {
+            rounds.tick().await;
+            let report = self.round(&mut tracker).await;
+            if report != sent {
+                (self.send)(report.clone());
+                // What was to be replaced is not asked for a second time.
+                sent = ProbeReport { replace: Vec::new(), ..report };
+            }
+        }
+    }
+
+    async fn round(&self, tracker: &mut Tracker) -> ProbeReport {
+        let targets = self.store.snapshot().status.probe_targets.clone();
+        let asked = targets.iter().map(|target| (target.question, target.address)).collect();
+        let answers = self.ask_all(asked).await;
+        let mut observations = Vec::with_capacity(targets.len());
+        for (target, answer) in targets.iter().zip(answers) {
+            self.metrics.vip_probe(&target.label, answer);
+            let backends = match answer {
+                None if tracker.needs_backends(target.frontend) => Some(self.ask_backends(target).await),
+                _ => None,
+            };
+            let (service, frontend) = (target.service.clone(), target.frontend);
+            observations.push((target, Observation { service, frontend, answered: answer.is_some(), backends }));
+        }
+        let snapshot = self.store.snapshot();
+        // If the load balancer has changed meanwhile, a failure says nothing about the new one.
+        let observations =
+            observations.into_iter().filter(|(target, _)| snapshot.status.probe_targets.contains(target));
+        // While HNS is slow or lost its objects, it programs the virtual switch late, and a replacement would only be a further write.
+        let may_replace = snapshot.status.liveness == Liveness::Up;
+        tracker.record(snapshot.now.elapsed, observations.map(|(_, observation)| observation).collect(), may_replace)
+    }
+
+    async fn ask_backends(&self, target: &ProbeTarget) -> Sample {
+        let backends = target.backends.iter().take(MAX_BACKENDS);
+        let answers = self.ask_all(backends.map(|backend| (target.question, *backend)).collect()).await;
+        Sample { asked: answers.len(), answered: answers.iter().flatten().count() }
+    }
+
+    /// The times of the answers, in the order of the addresses. None for no answer.
+    async fn ask_all(&self, addresses: Vec<(Question, SocketAddr)>) -> Vec<Option<Duration>> {
+        let mut answers = vec![None; addresses.len()];
+        let mut waiting = addresses.into_iter().enumerate();
+        let mut asked = JoinSet::new();
+        loop {
+            while asked.len() < MAX_SOCKETS {
+                let Some((index, (question, address))) = waiting.next() else { break };
+                let address = (self.route)(address);
+                asked.spawn_local(async move {
+                    let begun = Instant::now();
+                    let answered = ask::ask(question, address).await;
+                    (index, answered.then(|| begun.elapsed()))
+                });
+            }
+            match asked.join_next().await {
+                Some(Ok((index, took))) => answers.iter_mut().skip(index).take(1).for_each(|answer| *answer = took),
+                Some(Err(_)) => {}
+                None => return answers,
+            }
+        }
+    }
+}

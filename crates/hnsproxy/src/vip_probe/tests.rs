@@ -1,0 +1,253 @@
+//! The whole program with an emulated HNS. There is no virtual switch: probes of the cluster IP and of its backend are led to listeners on
+//! this host.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::app::build_with_route;
+use crate::cli::{self, Command, RunArgs};
+use crate::config::Config;
+use crate::hns::Hns;
+use crate::http_client::get_json;
+use crate::shutdown::Shutdown;
+
+/// Longer than any wait takes, on a busy machine too.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// An address of this host that answers, or at which nothing listens.
+struct Switched {
+    open: SocketAddr,
+    closed: SocketAddr,
+    is_open: AtomicBool,
+}
+
+impl Switched {
+    fn new() -> Arc<Self> {
+        let [listener, closed] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [open, closed] = [&listener, &closed].map(|listener| listener.local_addr().unwrap());
+        // For the time of the process: an accepted connection is closed at once.
+        thread::spawn(move || listener.incoming().for_each(drop));
+        Arc::new(Self { open, closed, is_open: AtomicBool::new(true) })
+    }
+
+    fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::SeqCst);
+    }
+
+    fn address(&self) -> SocketAddr {
+        if self.is_open.load(Ordering::SeqCst) { self.open } else { self.closed }
+    }
+}
+
+/// The Service `ns/web` with one backend, and another one that is not probed.
+fn cluster() -> Value {
+    let objects = [("web", "10.96.9.1", "10.244.7.7"), ("other", "10.96.9.2", "10.244.7.8")].map(|(name, address, backend)| {
+        [
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": name},
+                "spec": {"clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"], "ports": [{"port": 80}]}}),
+            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": {"namespace": "ns", "name": format!("{name}-1"), "labels": {"kubernetes.io/service-name": name}},
+                "ports": [{"name": "", "port": 8080}], "endpoints": [{"addresses": [backend]}]}),
+        ]
+    });
+    json!({"apiVersion": "v1", "kind": "List", "items": objects.concat()})
+}
+
+/// The running program.
+struct Process {
+    hns: Arc<Hns>,
+    metrics: SocketAddr,
+}
+
+impl Process {
+    #[track_caller]
+    fn wait<T: std::fmt::Debug>(&self, what: &str, state: impl Fn() -> T, accept: impl Fn(&T) -> bool) -> T {
+        #[allow(clippy::disallowed_methods, reason = "bounds a wait")]
+        let start = Instant::now();
+        loop {
+            let last = state();
+            if accept(&last) {
+                return last;
+            }
+            assert!(start.elapsed() < BOUND, "waited {BOUND:?} for {what}; last state: {last:#?}");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn status(&self) -> Value {
+        get_json(self.metrics, "/statusz?format=json").unwrap().unwrap()
+    }
+
+    /// Waits until the probe has this finding.
+    #[track_caller]
+    fn wait_for_finding(&self, finding: &str) -> Value {
+        self.wait(finding, || self.status(), |status| status["probe"][0]["finding"] == finding)
+    }
+
+    /// The value of a metric. 0 if there is none.
+    fn metric(&self, series: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.metrics).unwrap();
+        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {}\r\n\r\n", self.metrics).unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    fn failures(&self) -> f64 {
+        self.metric("hnsproxy_probe_failures_total{target=\"ns/web\"}")
+    }
+
+    /// Waits until there are this many probes without an answer more.
+    #[track_caller]
+    fn wait_for_failures(&self, count: u32) {
+        let goal = self.failures() + f64::from(count);
+        self.wait("failures", || self.failures(), |failures| *failures >= goal);
+    }
+
+    /// The entries of the history about the Service since a sequence: the kind, and the action or reason.
+    fn history(&self, since: u64) -> Vec<(String, String)> {
+        let path = format!("/debug/history?since={since}&service=ns/web");
+        let page: Value = get_json(self.metrics, &path).unwrap().unwrap();
+        let entries = page["entries"].as_array().unwrap().clone();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let entry = |entry: &Value| {
+            let reason = [text(&entry["action"]), text(&entry["reason"])].join(" ");
+            (text(&entry["kind"]), reason.trim().to_owned())
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    fn last_sequence(&self) -> u64 {
+        get_json::<Value>(self.metrics, "/debug/history?limit=1").unwrap().unwrap()["last_sequence"].as_u64().unwrap()
+    }
+
+    fn writes(&self) -> u64 {
+        self.hns.counts().writes
+    }
+}
+
+/// Runs the program with flags, and a test with it, once the first probe was answered.
+fn with_process(flags: &[&str], test: impl FnOnce(&Process, &Switched, &Switched)) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.json");
+    std::fs::write(&file, cluster().to_string()).unwrap();
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge/host.json");
+    let (from, hns) = (format!("--from={}", file.display()), format!("--hns=emulated:{}", host.display()));
+    let line = [&["hnsproxy", "run", &from, &hns, "--probe-vips=ns/web", "--probe-interval=0.02"], flags].concat();
+    let Command::Run(args) = cli::parse(line.iter().map(Into::into)).unwrap().command else { panic!("{line:?}") };
+    let (vip, backend) = (Switched::new(), Switched::new());
+    let shutdown = Shutdown::default();
+    thread::scope(|scope| {
+        let (sender, addresses) = mpsc::channel();
+        let hns = Hns::open(&args.proxy.hns).unwrap();
+        let (opened, args, requested) = (hns.clone(), &args, &shutdown);
+        let (to_vip, to_backend) = (vip.clone(), backend.clone());
+        scope.spawn(move || run(args, opened, requested, to_vip, to_backend, &sender));
+        let process = Process { hns, metrics: addresses.recv().unwrap() };
+        let end = End(&shutdown);
+        process.wait_for_finding("Forwards");
+        test(&process, &vip, &backend);
+        drop(end);
+    });
+}
+
+fn run(
+    args: &RunArgs,
+    hns: Arc<Hns>,
+    shutdown: &Shutdown,
+    vip: Arc<Switched>,
+    backend: Arc<Switched>,
+    addresses: &mpsc::Sender<SocketAddr>,
+) {
+    let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
+    // The flags do not allow port 0.
+    (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
+    let route = move |address: SocketAddr| match address.to_string().as_str() {
+        "10.96.9.1:80" => vip.address(),
+        "10.244.7.7:8080" => backend.address(),
+        other => panic!("{other} is not to be asked"),
+    };
+    let bound = build_with_route(args, &config, hns, shutdown, Arc::new(route)).unwrap();
+    addresses.send(bound.metrics_address().unwrap()).unwrap();
+    bound.run().unwrap();
+}
+
+/// Ends the program, also if the test fails.
+struct End<'a>(&'a Shutdown);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
+fn begun() -> (String, String) {
+    ("condition_begun".to_owned(), "FrontendNotForwarding".to_owned())
+}
+
+fn resolved() -> (String, String) {
+    ("condition_resolved".to_owned(), "FrontendNotForwarding".to_owned())
+}
+
+#[test]
+fn a_frontend_that_does_not_forward_is_reported_until_it_does() {
+    with_process(&[], |process, vip, _| {
+        let (writes, sequence) = (process.writes(), process.last_sequence());
+        vip.set_open(false);
+        let status = process.wait_for_finding("FrontendNotForwarding");
+        let message = "10.96.9.1:80/TCP does not forward: 3 probes from this node in a row failed, and its backend answers directly; \
+                       --probe-repair replaces the load balancer";
+        let expected = json!([{"service": "ns/web", "frontend": "10.96.9.1:80/TCP", "finding": "FrontendNotForwarding",
+            "message": message, "replacements": 0}]);
+        assert_eq!(status["probe"], expected);
+        let condition = json!([{"service": "ns/web", "reason": "FrontendNotForwarding", "message": message}]);
+        assert_eq!((&status["conditions"], &status["in_sync"]), (&condition, &json!(true)), "the node stays ready");
+        assert!(process.metric("hnsproxy_conditions{reason=\"FrontendNotForwarding\"}") > 0.0);
+        assert!(process.metric("hnsproxy_probe_duration_seconds_count{target=\"ns/web\"}") > 0.0);
+        process.wait_for_failures(10);
+        vip.set_open(true);
+        let status = process.wait_for_finding("Forwards");
+        assert_eq!(status["conditions"], json!([]));
+        assert_eq!(process.history(sequence), [begun(), resolved()]);
+        assert_eq!(process.writes(), writes, "nothing is replaced without --probe-repair");
+    });
+}
+
+#[test]
+fn a_load_balancer_that_does_not_forward_is_replaced_once() {
+    with_process(&["--probe-repair"], |process, vip, _| {
+        let (writes, sequence) = (process.writes(), process.last_sequence());
+        vip.set_open(false);
+        process.wait("the replacement", || process.status(), |status| status["probe"][0]["replacements"] == 1);
+        // Many more, within the delay of the next replacement.
+        process.wait_for_failures(10);
+        let write = |action: &str| ("write".to_owned(), format!("{action} not_forwarding"));
+        let mut expected = vec![begun(), write("delete_load_balancer"), write("create_load_balancer")];
+        let mut history = process.history(sequence);
+        expected.sort();
+        history.sort();
+        assert_eq!((history, process.writes()), (expected, writes + 2));
+        assert_eq!(process.status()["in_sync"], true);
+    });
+}
+
+#[test]
+fn a_frontend_whose_backends_do_not_answer_either_is_no_condition() {
+    with_process(&["--probe-repair"], |process, vip, backend| {
+        let (writes, sequence) = (process.writes(), process.last_sequence());
+        backend.set_open(false);
+        vip.set_open(false);
+        let status = process.wait_for_finding("BackendsNotAnswering");
+        process.wait_for_failures(10);
+        assert_eq!((&status["conditions"], &status["in_sync"]), (&json!([]), &json!(true)));
+        assert_eq!((process.history(sequence), process.writes()), (Vec::new(), writes));
+    });
+}

@@ -1,0 +1,136 @@
+//! Which backends a change of the cluster has added to a Service or removed from it, and why. The cost grows with the Services that have changed.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+use serde::Serialize;
+
+use super::Reconciler;
+use crate::desire::Desired;
+use crate::desire::select::judge;
+use crate::explain::BackendState;
+use crate::frontend::{LoadBalancerSpec, Target};
+use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
+use crate::settings::Node;
+
+/// The largest number of addresses that a change names in each direction. The reasons of a removal cost a pass over the backends of the Service.
+const MAX_NAMED: usize = 10;
+
+/// A change of the backends that serve for a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendChange {
+    pub service: ServiceName,
+    /// The number of backends that serve now.
+    pub backends: usize,
+    pub added_count: usize,
+    pub removed_count: usize,
+    /// The first ones, sorted.
+    pub added: Vec<IpAddr>,
+    /// The first ones, sorted by address.
+    pub removed: Vec<RemovedBackend>,
+}
+
+/// A backend that serves no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RemovedBackend {
+    pub address: IpAddr,
+    /// `None` if the cluster does not show it.
+    pub reason: Option<RemovalReason>,
+}
+
+/// Why a backend serves no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum RemovalReason {
+    ServiceDeleted,
+    /// No EndpointSlice of the Service has the address.
+    NotInSlices,
+    #[serde(untagged)]
+    State(BackendState),
+}
+
+impl RemovalReason {
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::ServiceDeleted => "the Service was deleted",
+            Self::NotInSlices => "no EndpointSlice has it",
+            Self::State(state) => state.description(),
+        }
+    }
+}
+
+/// The changes that were found, until they are taken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BackendChanges {
+    /// Whether the desired state was computed before. What the first lists of a process show is no change.
+    has_begun: bool,
+    found: Vec<BackendChange>,
+}
+
+/// The backends of Services before a change.
+pub(super) type BackendsBefore = Vec<(ServiceName, BTreeSet<IpAddr>)>;
+
+impl BackendChanges {
+    /// The backends of the Services whose desired state is about to be computed.
+    pub(super) fn before(&self, services: &FxHashSet<ServiceName>, desired: &Desired) -> BackendsBefore {
+        if !self.has_begun {
+            return Vec::new();
+        }
+        services.iter().map(|service| (service.clone(), addresses(desired.specs_of(service)))).collect()
+    }
+
+    /// Compares the backends of Services before and after a change.
+    pub(super) fn record(&mut self, before: BackendsBefore, desired: &Desired, cluster: &Cluster, node: &Node) {
+        self.has_begun = true;
+        for (service, before) in before {
+            let after = addresses(desired.specs_of(&service));
+            if before == after {
+                continue;
+            }
+            let entry = cluster.get(&service);
+            let removal =
+                |address: &IpAddr| RemovedBackend { address: *address, reason: reason(*address, entry, node) };
+            self.found.push(BackendChange {
+                backends: after.len(),
+                added_count: after.difference(&before).count(),
+                removed_count: before.difference(&after).count(),
+                added: after.difference(&before).take(MAX_NAMED).copied().collect(),
+                removed: before.difference(&after).take(MAX_NAMED).map(removal).collect(),
+                service,
+            });
+        }
+        self.found.sort_by(|a, b| a.service.cmp(&b.service));
+    }
+}
+
+impl Reconciler {
+    /// The changes of backends since the last call of this function, without those of the first lists.
+    pub fn take_backend_changes(&mut self) -> Vec<BackendChange> {
+        std::mem::take(&mut self.backend_changes.found)
+    }
+}
+
+fn addresses(specs: &[Arc<LoadBalancerSpec>]) -> BTreeSet<IpAddr> {
+    specs.iter().flat_map(|spec| spec.targets.iter().copied().filter_map(Target::address)).collect()
+}
+
+/// Why an address does not serve.
+fn reason(address: IpAddr, entry: Option<&ServiceEntry>, node: &Node) -> Option<RemovalReason> {
+    let Some((entry, service)) = entry.and_then(|entry| Some((entry, entry.service.as_ref()?))) else {
+        return Some(RemovalReason::ServiceDeleted);
+    };
+    let slices = || entry.slices.values();
+    if !slices().any(|slice| slice.backends.iter().any(|backend| backend.address == address)) {
+        return Some(RemovalReason::NotInSlices);
+    }
+    // Ports share the states of their pods, so the first port that has the address shows the reason.
+    let family = Family::of(address);
+    let mut judgements = service.ports.iter().map(|port| judge(port, family, slices(), node));
+    let verdicts = judgements.find_map(|judgement| {
+        let found = judgement.backends.iter().find(|judged| judged.backend.address == address)?;
+        Some([found.cluster, found.local])
+    });
+    // If one verdict is that it serves, another rule leaves it out, such as the limit of backends.
+    verdicts?.into_iter().find(|verdict| !verdict.serves()).map(|verdict| RemovalReason::State(verdict.into()))
+}

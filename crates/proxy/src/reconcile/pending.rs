@@ -1,0 +1,51 @@
+//! Which frontends are pending, and since when their load balancers have not been in sync. The cost grows with what is pending only.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::Reconciler;
+use crate::frontend::Frontend;
+
+/// Since when load balancers have not been in sync. A load balancer that a run has programmed starts anew, so changes without end do not add up.
+#[derive(Debug, Default)]
+pub(super) struct PendingSince {
+    since: FxHashMap<Frontend, Duration>,
+    oldest: Option<Duration>,
+}
+
+impl PendingSince {
+    /// Replaces the load balancers that are not in sync at the end of a run that began `now`.
+    fn update(&mut self, pending: impl IntoIterator<Item = Frontend>, now: Duration) {
+        let since = |frontend| (frontend, self.since.get(&frontend).copied().unwrap_or(now));
+        self.since = pending.into_iter().map(since).collect();
+        self.oldest = self.since.values().min().copied();
+    }
+}
+
+impl Reconciler {
+    /// Since when the load balancer that has waited for the longest time is not in sync: a time of the caller's `now`. `None` if all are in sync
+    /// after the last run.
+    pub fn oldest_pending_load_balancer(&self) -> Option<Duration> {
+        self.pending_since.oldest
+    }
+
+    /// The frontends that a later run plans or retries.
+    pub(super) fn pending_frontends(&self) -> BTreeSet<Frontend> {
+        let delayed = self.contention.delayed();
+        (self.dirty.frontends.iter().copied())
+            .chain(self.pacing.waiting())
+            .chain(self.conditions.waiting().iter().copied())
+            .chain(delayed.frontends.iter().copied())
+            .chain(self.retries.failed.subjects().filter_map(|subject| subject.frontend()))
+            .collect()
+    }
+
+    pub(super) fn record_pending(&mut self, now: Duration) {
+        let mut pending = self.pending_frontends();
+        // Where none is desired, only a deletion is pending.
+        pending.retain(|frontend| self.desired.frontend(*frontend).is_some_and(|owner| !owner.spec.targets.is_empty()));
+        self.pending_since.update(pending, now);
+    }
+}

@@ -1,0 +1,78 @@
+//! Enters the load configuration of a Windows program in the header of its file.
+//!
+//! The program contains the directory as a constant. Windows reads it only if the header refers to it, and GNU ld does not do that.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use object::pe::{
+    IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG, ImageDataDirectory, ImageDosHeader, ImageLoadConfigDirectory64, ImageNtHeaders64,
+};
+use object::read::pe::PeFile64;
+use object::{Object, ObjectSection, pod};
+
+/// `LOAD_LIBRARY_SEARCH_SYSTEM32`.
+const FROM_SYSTEM32: u16 = 0x800;
+const SIZE: usize = size_of::<ImageLoadConfigDirectory64>();
+
+/// Lets the data directory of the header refer to the load configuration. Does nothing if it does already.
+pub(crate) fn enter(program: &Path) -> Result<()> {
+    let mut bytes = fs::read(program)?;
+    let failed = || format!("cannot enter the load configuration of {}", program.display());
+    if let Some((entry, directory)) = missing(&bytes).with_context(failed)? {
+        bytes.get_mut(entry).with_context(failed)?.copy_from_slice(pod::bytes_of(&directory));
+        fs::write(program, &bytes)?;
+        ensure!(imports_from_system32(&bytes).with_context(failed)?, failed());
+    }
+    Ok(())
+}
+
+/// Whether the file restricts its imports to System32.
+pub(crate) fn imports_from_system32(bytes: &[u8]) -> Result<bool> {
+    let file = PeFile64::parse(bytes)?;
+    let Some(directory) = file.data_directory(IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG) else { return Ok(false) };
+    let data = directory.data(bytes, &file.section_table())?;
+    let config = pod::from_bytes::<ImageLoadConfigDirectory64>(data);
+    Ok(config.is_ok_and(|(config, _)| config.dependent_load_flags.get(object::LittleEndian) == FROM_SYSTEM32))
+}
+
+/// The entry of the header to write and its value, unless it has one.
+fn missing(bytes: &[u8]) -> Result<Option<(Range<usize>, ImageDataDirectory)>> {
+    let file = PeFile64::parse(bytes)?;
+    if file.data_directory(IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG).is_none() {
+        bail!("its header has no entry for the load configuration");
+    }
+    if imports_from_system32(bytes)? {
+        return Ok(None);
+    }
+    let headers = usize::try_from(ImageDosHeader::parse(bytes)?.nt_headers_offset())?;
+    let directories = headers + size_of::<ImageNtHeaders64>();
+    let start = directories + IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG * size_of::<ImageDataDirectory>();
+    let address = found(&file)?;
+    let directory = ImageDataDirectory {
+        virtual_address: object::U32::new(object::LittleEndian, address),
+        size: object::U32::new(object::LittleEndian, u32::try_from(SIZE)?),
+    };
+    Ok(Some((start..start + size_of::<ImageDataDirectory>(), directory)))
+}
+
+/// The address of the only such constant, relative to that of the program.
+fn found(file: &PeFile64<'_>) -> Result<u32> {
+    let mut constant = [0; SIZE];
+    let config = pod::from_bytes_mut::<ImageLoadConfigDirectory64>(&mut constant);
+    let (config, _) = config.map_err(|()| anyhow::anyhow!("the constant is not aligned"))?;
+    config.size.set(object::LittleEndian, u32::try_from(SIZE)?);
+    config.dependent_load_flags.set(object::LittleEndian, FROM_SYSTEM32);
+    let mut found = Vec::new();
+    for section in file.sections() {
+        let base = section.address() - file.relative_address_base();
+        let positions = section.data()?.windows(SIZE).enumerate().filter(|(_, bytes)| *bytes == constant);
+        found.extend(positions.map(|(position, _)| base + u64::try_from(position).unwrap_or_default()));
+    }
+    match found[..] {
+        [address] => Ok(u32::try_from(address)?),
+        _ => bail!("it has {} constants with a load configuration, not one", found.len()),
+    }
+}
