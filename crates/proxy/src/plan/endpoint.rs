@@ -270,6 +270,10 @@ impl Planner<'_> {
 
     /// Plans the removal of the endpoints that an address should not have.
     pub(super) fn plan_removals(&self, address: IpAddr, released: &Released, plan: &mut Plan) {
+        // At a first start, none of the addresses has an endpoint yet.
+        if self.observed.at(address).next().is_none() {
+            return;
+        }
         let local = self.observed.local_at(address).is_some();
         let expected = self.expected_endpoint(address).filter(|expected| self.is_needed(expected, released));
         let matching = expected.as_ref().and_then(|expected| self.matching_endpoint(expected));
