@@ -41,13 +41,11 @@ pub(crate) fn imports_from_system32(bytes: &[u8]) -> Result<bool> {
 /// The entry of the header to write and its value, unless it has one.
 fn missing(bytes: &[u8]) -> Result<Option<(Range<usize>, ImageDataDirectory)>> {
     let file = PeFile64::parse(bytes)?;
-    if file.data_directory(IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG).is_none() {
-        bail!("its header has no entry for the load configuration");
-    }
     if imports_from_system32(bytes)? {
         return Ok(None);
     }
     let headers = usize::try_from(ImageDosHeader::parse(bytes)?.nt_headers_offset())?;
+    // Each linker makes all 16 entries.
     let directories = headers + size_of::<ImageNtHeaders64>();
     let start = directories + IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG * size_of::<ImageDataDirectory>();
     let address = found(&file)?;

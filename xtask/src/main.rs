@@ -8,20 +8,25 @@ mod chaos;
 mod cluster;
 mod folder;
 mod fuzz;
+mod hash;
 mod http;
+mod image;
 #[cfg(target_os = "linux")]
 mod lab;
 mod lint;
 mod load_config;
-mod monitoring;
 mod mutants;
 mod outage;
 mod process;
+mod program;
 mod record;
+mod reproducible;
 mod rig;
 mod soak;
+mod source;
 mod system;
 mod test;
+mod tools;
 mod windows;
 mod wine;
 mod wine_bench;
@@ -42,6 +47,8 @@ struct Arguments {
 enum Task {
     /// Build for Windows (x86_64-pc-windows-gnu) with mingw-w64, and print the paths of programs and DLLs.
     Windows(windows::Arguments),
+    /// Build the container images for HostProcess containers, as an OCI layout.
+    Image(image::Arguments),
     /// Run a Windows program under Wine, in a prefix of the workspace.
     Wine(wine::Arguments),
     /// Test hnsproxy.exe under Wine, with the emulator's DLLs.
@@ -70,6 +77,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Windows(arguments) => windows::run(&arguments),
+        Task::Image(arguments) => image::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),

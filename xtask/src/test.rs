@@ -4,9 +4,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
-use crate::monitoring;
 use crate::process::{self, output, run as run_command, say, status};
 use crate::soak;
+use crate::tools;
 use crate::windows::{self, Built};
 use crate::wine::{self, Prefix};
 use crate::wine_bench;
@@ -37,7 +37,7 @@ fn here(packages: &[String]) -> Result<()> {
         crate::lab::need_tools(true)?;
     }
     if process::is_in_ci() {
-        monitoring::need_tools()?;
+        tools::ALL.iter().try_for_each(tools::Tools::need)?;
     }
     let cargo = |task: &[&str]| -> Result<Command> {
         let mut command = process::cargo()?;
@@ -57,8 +57,8 @@ fn here(packages: &[String]) -> Result<()> {
         run_command(cargo(&["test"])?.args(["--lib", "--bins", "--tests", "--examples"]))?;
     }
     // cargo-nextest does not show the output of a test that succeeds.
-    if !monitoring::tools_are_here() {
-        say(format_args!("SKIPPED: tests with Prometheus; the Debian package prometheus has the programs"));
+    for tools in tools::ALL.iter().filter(|tools| !tools.are_here()) {
+        say(format_args!("SKIPPED: {}; their programs are in the Debian packages {}", tools.purpose, tools.packages()));
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;

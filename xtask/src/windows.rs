@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::load_config;
 use crate::process::{find, output, output_shown, print, say};
-use crate::{folder, system};
+use crate::{folder, reproducible, system};
 
 /// The target triple.
 pub(crate) const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -88,6 +88,12 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
         Arguments { check: true, .. } => "check",
         _ => "build",
     });
+    if arguments.release {
+        // Its options name the sources of dependencies, which must be here.
+        crate::process::run(cargo()?.args(["fetch", "--quiet", "--locked", "--target", TARGET]))?;
+        reproducible::apply(&mut command, TARGET)?;
+        command.arg("--locked");
+    }
     let debian = !rustup_has_target();
     if debian {
         command.arg("-Zbuild-std=std,panic_abort");

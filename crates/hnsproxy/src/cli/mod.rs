@@ -36,7 +36,7 @@ pub use probe::ProbeArgs;
 pub use running::{HistoryArgs, RunningArgs, ServicesArgs, StatusArgs, TopArgs};
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
 pub use tls::{DebugTlsArgs, TlsArgs};
-pub use vip_probe::VipProbeArgs;
+pub use vip_probe::{ProbedService, VipProbeArgs};
 
 const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows its main flags.";
 

@@ -58,7 +58,7 @@ pub struct RunningArgs {
 
 impl RunningArgs {
     pub fn server(&self) -> Server {
-        Server::new(self.debug_address, &self.debug_tls)
+        self.debug_tls.server(self.debug_address)
     }
 }
 

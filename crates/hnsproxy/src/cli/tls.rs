@@ -1,8 +1,11 @@
 //! The flags for TLS at the addresses of metrics and of health checks: of the server, and of commands that query it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use crate::http_client::Server;
 
 #[derive(Debug, Args)]
 pub struct TlsArgs {
@@ -43,5 +46,12 @@ pub struct DebugTlsArgs {
     ///
     /// It is then queried by HTTPS, and no other certificate is trusted.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
-    pub debug_tls_cert_file: Option<PathBuf>,
+    debug_tls_cert_file: Option<PathBuf>,
+}
+
+impl DebugTlsArgs {
+    /// The hnsproxy at an address.
+    pub fn server(&self, address: SocketAddr) -> Server {
+        Server { address, certificate_file: self.debug_tls_cert_file.clone() }
+    }
 }

@@ -1,12 +1,13 @@
 //! The flags of the probe of cluster IPs.
 
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
+use proxy::model::ServiceName;
 
 use super::service_name;
 use crate::duration_argument::seconds;
-use crate::vip_probe::ProbedService;
 
 #[derive(Debug, Args)]
 pub struct VipProbeArgs {
@@ -26,6 +27,38 @@ pub struct VipProbeArgs {
     pub interval: Duration,
 }
 
+/// A value of `--probe-vips`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbedService {
+    /// The DNS of the cluster, by the names that most distributions use.
+    Dns,
+    /// The Service of the API server.
+    Kubernetes,
+    Named(ServiceName),
+}
+
+impl ProbedService {
+    /// The Services that it stands for.
+    pub fn names(&self) -> Vec<ServiceName> {
+        match self {
+            ProbedService::Dns => ServiceName::dns().collect(),
+            ProbedService::Kubernetes => vec![ServiceName::api_server()],
+            ProbedService::Named(name) => vec![name.clone()],
+        }
+    }
+}
+
+/// As in the flag, and in the label of metrics.
+impl fmt::Display for ProbedService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProbedService::Dns => f.write_str("dns"),
+            ProbedService::Kubernetes => f.write_str("kubernetes"),
+            ProbedService::Named(name) => name.fmt(f),
+        }
+    }
+}
+
 fn probed_service(text: &str) -> Result<ProbedService, String> {
     match text {
         "dns" => Ok(ProbedService::Dns),
@@ -38,8 +71,6 @@ fn probed_service(text: &str) -> Result<ProbedService, String> {
 
 #[cfg(test)]
 mod tests {
-    use proxy::model::ServiceName;
-
     use super::*;
 
     #[test]

@@ -12,7 +12,6 @@ use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::host_local::HostLocal;
-use crate::http_client::Server;
 use crate::session::Session;
 use crate::{output, view};
 
@@ -46,7 +45,7 @@ fn from_files(
 }
 
 fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
-    let server = Server::new(args.debug_address, &args.debug_tls);
+    let server = args.debug_tls.server(args.debug_address);
     let address = server.address;
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
     match server.get_json(&path) {

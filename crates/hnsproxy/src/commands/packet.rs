@@ -17,7 +17,7 @@ use crate::{output, view};
 pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
     let question = Question::new(args.from, args.to)?;
     let explanation = match args.debug_address {
-        Some(address) => from_process(&question, &Server::new(address, &args.debug_tls))?,
+        Some(address) => from_process(&question, &args.debug_tls.server(address))?,
         None => from_hns(&question, args)?,
     };
     output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;

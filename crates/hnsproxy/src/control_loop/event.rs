@@ -13,8 +13,8 @@ use crate::config;
 use crate::mutex::lock;
 use crate::serve::ExplainRequest;
 use crate::source::{ClusterChanges, Coalesced, Origin};
+use crate::status::ProbeReport;
 use crate::status::StatusStore;
-use crate::vip_probe::ProbeReport;
 
 pub enum Event {
     /// The cluster has changed.

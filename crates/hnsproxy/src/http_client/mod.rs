@@ -20,9 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::cli::DebugTlsArgs;
-use crate::serve::PLAIN_HTTP;
 pub use tls::CertificateError;
+
+/// The text that Go's HTTP server answers to a request without TLS.
+pub const PLAIN_HTTP: &str = "Client sent an HTTP request to an HTTPS server.\n";
 
 /// For everything from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,10 +75,6 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(address: SocketAddr, tls: &DebugTlsArgs) -> Self {
-        Self { address, certificate_file: tls.debug_tls_cert_file.clone() }
-    }
-
     /// Gets a JSON value. None if the response is 404. Blocks for 10 s at most.
     ///
     /// # Errors

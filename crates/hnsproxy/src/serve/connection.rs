@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connections::Connection;
 use super::header::{NOSNIFF, TEXT};
-use super::tls::{Accepted, PLAIN_HTTP, Tls};
+use super::tls::{Accepted, Tls};
+use crate::http_client::PLAIN_HTTP;
 
 /// The bytes of a request line and its headers. With 512 connections, the read buffers take 8 MiB.
 const MAX_HEAD: usize = 16 << 10;

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::process::RunningPage;
+use super::running::RunningPage;
 use super::status_api::API_VERSION;
 use super::{Shared, query};
 use crate::history::{Found, MAX_LIMIT, Query, Saving, Since};

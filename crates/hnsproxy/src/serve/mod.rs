@@ -17,6 +17,7 @@ mod pages;
 mod probe;
 mod process;
 mod query;
+mod running;
 mod service_health;
 mod services;
 mod status_api;
@@ -52,9 +53,9 @@ use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
-use process::RunningPage;
+use running::RunningPage;
 use status_api::StatePage;
-pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
+pub use tls::{ListenerTls, TlsError};
 
 /// The number of concurrent requests for explanations: the control loop answers them, between its runs.
 const MAX_EXPLANATIONS: usize = 4;

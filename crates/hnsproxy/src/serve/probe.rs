@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::vip_probe::{Finding, ProbedFrontend};
+use crate::status::{Finding, ProbedFrontend};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct ProbePage {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::services::{ServicePage, reasons, service_page};
+use super::running::RunningPage;
 use super::status_api::{
-    API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage, StatePage,
-    TallyPage,
+    API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage,
+    StatePage, TallyPage,
 };
 use super::{Shared, query};
 use crate::status::{CallSummary, MINUTES};
@@ -18,17 +18,10 @@ use crate::status::{CallSummary, MINUTES};
 /// The Services that `/debug/pending` lists. `/debug/services` has all.
 const MAX_PENDING: usize = 100;
 
-/// The process that answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct RunningPage {
-    /// Another value shows that the process has restarted.
-    pub(super) started: Timestamp,
-}
-
 #[derive(Debug, Serialize)]
 struct HnsCallsPage {
     api_version: &'static str,
-    process: RunningPage,
+    process:
     liveness: &'static str,
     /// The oldest call in flight, if it exceeds its budget.
     overdue_call: Option<String>,
@@ -52,7 +45,7 @@ struct CallPage {
 #[derive(Debug, Serialize)]
 struct PendingChangesPage {
     api_version: &'static str,
-    process: RunningPage,
+    process:
     in_sync: bool,
     waiting_for: Vec<ReasonPage>,
     load_balancers: TallyPage,
@@ -66,7 +59,7 @@ struct PendingChangesPage {
 #[derive(Debug, Serialize)]
 struct NetworksPage {
     api_version: &'static str,
-    process: RunningPage,
+    process:
     networks: Vec<NetworkPage>,
     families: Vec<String>,
     capabilities: Option<CapabilitiesPage>,

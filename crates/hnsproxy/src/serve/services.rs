@@ -8,7 +8,7 @@ use axum::response::Response;
 use proxy::model::ServiceName;
 use serde::Serialize;
 
-use super::process::RunningPage;
+use super::running::RunningPage;
 use super::status_api::API_VERSION;
 use super::{Shared, query};
 use crate::status::{ServiceRow, Status};

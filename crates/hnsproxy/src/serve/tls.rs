@@ -29,8 +29,6 @@ const MAX_UNSENT: usize = 16 << 10;
 /// The first byte of a TLS connection: the content type of a record with a handshake
 /// ([RFC 8446](https://www.rfc-editor.org/rfc/rfc8446#section-5.1)).
 const HANDSHAKE: u8 = 22;
-/// The text that Go's HTTP server answers to a request without TLS.
-pub const PLAIN_HTTP: &str = "Client sent an HTTP request to an HTTPS server.\n";
 
 /// The certificate of an address cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use proxy::{Reconciler, ServiceCondition};
 
 use super::Session;
-use crate::status::Status;
-use crate::vip_probe::{ProbeReport, ProbedFrontend, ProbedService, targets};
+use crate::cli::ProbedService;
+use crate::status::{ProbeReport, ProbedFrontend, Status};
+use crate::vip_probe::targets;
 
 #[derive(Debug, Default)]
 pub(super) struct Probed {

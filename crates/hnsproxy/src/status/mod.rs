@@ -1,6 +1,7 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
 mod calls;
+mod probed;
 mod programming;
 mod readiness;
 mod services;
@@ -19,9 +20,9 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 use crate::last_state::RemovedBeforeStart;
-use crate::vip_probe::{ProbeTarget, ProbedFrontend};
 
 pub use calls::{CallStatistics, CallSummary, MINUTES};
+pub use probed::{Finding, ProbeReport, ProbeTarget, ProbedFrontend, Question};
 pub use programming::{Pace, Programming};
 pub use readiness::{Lateness, NotReady, not_ready};
 pub use services::{ServiceRow, ServiceTable};

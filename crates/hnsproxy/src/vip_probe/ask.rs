@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::dns;
-use super::target::Question;
+use crate::status::Question;
 
 /// A backend that answers takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);

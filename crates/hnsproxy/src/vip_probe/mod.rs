@@ -3,7 +3,6 @@
 
 mod ask;
 mod dns;
-mod report;
 mod target;
 #[cfg(test)]
 #[cfg(feature = "emulator")]
@@ -20,11 +19,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::background::{Background, Task};
 use crate::metrics::Metrics;
-use crate::status::StatusStore;
+use crate::status::{ProbeReport, ProbeTarget, Question, StatusStore};
 use tracker::{Observation, Sample, Tracker};
 
-pub use report::{Finding, ProbeReport, ProbedFrontend};
-pub use target::{ProbeTarget, ProbedService, Question, targets};
+pub use target::targets;
 
 /// The number of sockets at a time.
 const MAX_SOCKETS: usize = 32;

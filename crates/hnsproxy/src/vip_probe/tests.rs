@@ -15,7 +15,7 @@ use crate::app::build_with_route;
 use crate::cli::{self, Command, RunArgs};
 use crate::config::Config;
 use crate::hns::Hns;
-use crate::http_client::get_json;
+use crate::http_client::Server;
 use crate::shutdown::Shutdown;
 
 /// Longer than any wait takes, on a busy machine too.
@@ -81,8 +81,12 @@ impl Process {
         }
     }
 
+    fn page(&self, path: &str) -> Value {
+        Server { address: self.metrics, certificate_file: None }.get_json(path).unwrap().unwrap()
+    }
+
     fn status(&self) -> Value {
-        get_json(self.metrics, "/statusz?format=json").unwrap().unwrap()
+        self.page("/statusz?format=json")
     }
 
     /// Waits until the probe has this finding.
@@ -115,7 +119,7 @@ impl Process {
     /// The entries of the history about the Service since a sequence: the kind, and the action or reason.
     fn history(&self, since: u64) -> Vec<(String, String)> {
         let path = format!("/debug/history?since={since}&service=ns/web");
-        let page: Value = get_json(self.metrics, &path).unwrap().unwrap();
+        let page = self.page(&path);
         let entries = page["entries"].as_array().unwrap().clone();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let entry = |entry: &Value| {
@@ -126,7 +130,7 @@ impl Process {
     }
 
     fn last_sequence(&self) -> u64 {
-        get_json::<Value>(self.metrics, "/debug/history?limit=1").unwrap().unwrap()["last_sequence"].as_u64().unwrap()
+        self.page("/debug/history?limit=1")["last_sequence"].as_u64().unwrap()
     }
 
     fn writes(&self) -> u64 {

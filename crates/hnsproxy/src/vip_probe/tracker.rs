@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy::Frontend;
 use proxy::model::ServiceName;
 
-use super::report::{Finding, ProbeReport, ProbedFrontend};
+use crate::status::{Finding, ProbeReport, ProbedFrontend};
 
 /// The number of probes in a row that have to fail. One or two may be lost while backends change.
 pub(super) const MIN_FAILURES: u32 = 3;

@@ -23,7 +23,6 @@ use crate::config::{Config, METRICS_ADDRESS};
 use crate::environment;
 use crate::hns::{Hns, HnsChoice, objects};
 use crate::host_local::HostLocal;
-use crate::http_client::Server;
 use crate::session::Session;
 use crate::source;
 
@@ -154,7 +153,7 @@ fn process(args: &DoctorArgs) -> Source<ProcessFacts> {
         None => METRICS_ADDRESS,
     };
     let failed = |reason: String| format!("cannot query hnsproxy at {address}: {reason}");
-    match Server::new(address, &args.debug_tls).get_json("/statusz?format=json") {
+    match args.debug_tls.server(address).get_json("/statusz?format=json") {
         Ok(Some(process)) => Ok(process),
         Ok(None) => Err(failed("another program listens there".to_owned())),
         Err(error) => Err(failed(error_chain(&error))),

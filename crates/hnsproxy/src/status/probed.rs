@@ -1,7 +1,46 @@
-//! What the probe has found, for the control loop and for `/statusz`.
+//! The probe of cluster IPs: what it probes, and what it has found.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hcn::schema::Protocol;
 use proxy::model::ServiceName;
 use proxy::{Condition, Frontend, ServiceCondition};
+
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+/// How an address is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it accepts a TCP connection.
+    Connect,
+    /// Whether it answers a DNS query over UDP.
+    Query,
+}
+
+impl Question {
+    /// None for what cannot be asked without knowing the protocol above UDP.
+    pub fn of(frontend: Frontend) -> Option<Self> {
+        match (frontend.protocol, frontend.port) {
+            (Protocol::TCP, _) => Some(Question::Connect),
+            (Protocol::UDP, DNS_PORT) => Some(Question::Query),
+            _ => None,
+        }
+    }
+}
+
+/// A frontend that is programmed and can be probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeTarget {
+    /// The value of `--probe-vips` that names its Service.
+    pub label: Arc<str>,
+    pub service: ServiceName,
+    pub frontend: Frontend,
+    pub question: Question,
+    pub address: SocketAddr,
+    pub backends: Vec<SocketAddr>,
+}
 
 /// The state of all probed frontends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
