@@ -26,8 +26,14 @@ pub(crate) const IMAGE: Tools = Tools {
     packages: &["skopeo", "umoci", "libhivex-bin", "docker-registry"],
 };
 
+pub(crate) const BROWSER: Tools = Tools {
+    purpose: "tests of the page /ui/",
+    programs: &["chromium", "chromedriver"],
+    packages: &["chromium", "chromium-driver"],
+};
+
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 2] = [MONITORING, IMAGE];
+pub(crate) const ALL: [Tools; 3] = [MONITORING, IMAGE, BROWSER];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {

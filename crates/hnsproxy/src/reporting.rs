@@ -43,7 +43,7 @@ impl Reporting {
         };
         let recorder: Recorder = broadcaster.as_ref().map(Broadcaster::recorder).unwrap_or_default();
         first.into_iter().for_each(|event| recorder.record(event));
-        let settings = serve::Settings::of(config, &args.metrics_allowed_host, tls.clone());
+        let settings = serve::Settings::of(config, &args.metrics_allowed_host, args.ui, tls.clone());
         let listeners = Listeners::bind(&settings, &recorder)?;
         let events = events.clone();
         let access = match source {

@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use proxy::model::ServiceName;
 
@@ -172,6 +172,18 @@ pub struct RunArgs {
     /// In addition to IP addresses, localhost, and the names of this node. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub metrics_allowed_host: Vec<String>,
+    /// Serve the page for browsers: /ui/ at the metrics address.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        hide_short_help = true
+    )]
+    pub ui: bool,
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]

@@ -23,6 +23,7 @@ mod services;
 mod status_api;
 mod statusz;
 mod tls;
+mod ui;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,6 +104,8 @@ pub struct Settings {
     statusz: bool,
     /// Whether `/debug/flags` is served, which changes the verbosity.
     profiling: bool,
+    /// Whether `/ui/` is served.
+    ui: bool,
     /// The metrics that the configuration alone determines.
     facts: Vec<Sample>,
 }
@@ -125,7 +128,7 @@ pub struct Proxy {
 
 impl Settings {
     /// `host_names` are allowed beside the host name of the operating system.
-    pub fn of(config: &Config, host_names: &[String], tls: ListenerTls) -> Self {
+    pub fn of(config: &Config, host_names: &[String], ui: bool, tls: ListenerTls) -> Self {
         let own_name = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
             healthz_address: config.healthz_address,
@@ -141,6 +144,7 @@ impl Settings {
             flagz: config.gates.enabled(Gate::ComponentFlagz),
             statusz: config.gates.enabled(Gate::ComponentStatusz),
             profiling: config.profiling,
+            ui,
             facts: metrics::facts(config),
         }
     }

@@ -14,14 +14,14 @@ use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz};
+use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz, ui};
 use crate::{log, metrics};
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
 const MAX_BODY: usize = 1 << 10;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let Settings { flagz, statusz, profiling, .. } = shared.settings;
+    let Settings { flagz, statusz, profiling, ui: has_ui, .. } = shared.settings;
     let mut router = Router::new()
         .route("/metrics", get(metrics))
         .route("/metrics/slis", get(slis).delete(reset_slis))
@@ -41,6 +41,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     }
     if statusz {
         router = router.route("/statusz", get(statusz_page));
+    }
+    if has_ui {
+        router = router.route("/ui", get(ui::redirect)).route("/ui/", get(ui::page));
     }
     if profiling {
         router = router.route("/debug/flags", get(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
@@ -176,6 +179,7 @@ fn paths(settings: &Settings) -> Vec<&'static str> {
     ]);
     paths.extend(settings.flagz.then_some("/flagz"));
     paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
+    paths.extend(settings.ui.then_some("/ui/"));
     paths
 }
 

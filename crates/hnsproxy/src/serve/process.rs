@@ -6,11 +6,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::services::{ServicePage, reasons, service_page};
 use super::running::RunningPage;
+use super::services::{ServicePage, reasons, service_page};
 use super::status_api::{
-    API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage,
-    StatePage, TallyPage,
+    API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage, StatePage,
+    TallyPage,
 };
 use super::{Shared, query};
 use crate::status::{CallSummary, MINUTES};
@@ -21,7 +21,7 @@ const MAX_PENDING: usize = 100;
 #[derive(Debug, Serialize)]
 struct HnsCallsPage {
     api_version: &'static str,
-    process:
+    process: RunningPage,
     liveness: &'static str,
     /// The oldest call in flight, if it exceeds its budget.
     overdue_call: Option<String>,
@@ -45,7 +45,7 @@ struct CallPage {
 #[derive(Debug, Serialize)]
 struct PendingChangesPage {
     api_version: &'static str,
-    process:
+    process: RunningPage,
     in_sync: bool,
     waiting_for: Vec<ReasonPage>,
     load_balancers: TallyPage,
@@ -59,7 +59,7 @@ struct PendingChangesPage {
 #[derive(Debug, Serialize)]
 struct NetworksPage {
     api_version: &'static str,
-    process:
+    process: RunningPage,
     networks: Vec<NetworkPage>,
     families: Vec<String>,
     capabilities: Option<CapabilitiesPage>,

@@ -30,4 +30,6 @@ mod slow_hns;
 mod source_vip;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(target_os = "linux")]
+mod ui;
 mod writers;

@@ -10,6 +10,7 @@ mod process;
 mod service_health;
 mod status_api;
 mod tls;
+mod ui;
 
 use std::path::Path;
 

@@ -1,0 +1,149 @@
+// What the page knows, and how it asks hnsproxy for more.
+
+const TIMEOUT = 5000;
+// hnsproxy answers after 5 s that the control loop does not.
+const DETAIL_TIMEOUT = 8000;
+const HISTORY_LIMIT = 1000;
+const LIST_LIMIT = 100;
+
+const data = {
+  state: null,
+  calls: null,
+  pending: null,
+  networks: null,
+  entries: [],
+  sequence: null,
+  process: undefined,
+  dropped: 0,
+  // The difference between the clocks of the node and of this computer.
+  skew: 0,
+  link: { since: null, last: null, error: "" },
+  restarted: null,
+  list: { page: null, before: [], after: null, query: "", problems: false, limit: LIST_LIMIT },
+  detail: null,
+  filter: { lane: "all", failed: false, text: "" },
+  shown: 200,
+  span: "15",
+};
+
+// By the clock of the node, to which all times of the page belong.
+function nodeTime() {
+  return Date.now() + data.skew;
+}
+
+class Refused extends Error {}
+
+// Below the folder of this page, so that it also works behind a proxy that adds a prefix.
+async function get(path, timeout = TIMEOUT) {
+  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(timeout) });
+  const date = Date.parse(response.headers.get("date"));
+  if (!Number.isNaN(date)) data.skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+  const body = await response.text();
+  // `/readyz` has code 503 while the node is not ready.
+  if (!response.ok && !body.startsWith("{")) throw new Refused(body.trim() || `code ${response.status}`);
+  if (response.status === 404) throw new Refused(JSON.parse(body).message);
+  return JSON.parse(body);
+}
+
+let statusPath = "statusz?format=json";
+
+async function readState() {
+  try {
+    data.state = await get(statusPath);
+  } catch (error) {
+    // `/statusz` can be switched off. It is preferred because it also says when the process started.
+    if (!(error instanceof Refused) || statusPath === "readyz") throw error;
+    statusPath = "readyz";
+    data.state = await get(statusPath);
+  }
+}
+
+function forget() {
+  data.entries = [];
+  data.sequence = null;
+}
+
+async function readHistory() {
+  for (;;) {
+    const from = data.sequence === null ? "" : `&since=${data.sequence}`;
+    const page = await get(`debug/history?limit=${HISTORY_LIMIT}${from}`);
+    if (isRestarted(page)) {
+      data.restarted = nodeTime();
+      forget();
+      continue;
+    }
+    data.process = page.process?.started;
+    data.entries = addEntries(data.entries, page.entries);
+    data.dropped = page.dropped;
+    data.sequence = page.entries.at(-1)?.sequence ?? page.last_sequence;
+    if (data.sequence >= page.last_sequence) return;
+  }
+}
+
+// Sequences begin again with the process, unless the history is saved.
+function isRestarted({ process, last_sequence: last }) {
+  return data.sequence !== null && (process?.started !== data.process || last < data.sequence);
+}
+
+async function readServices() {
+  const { list } = data;
+  const parameters = new URLSearchParams({ limit: list.limit });
+  if (list.after) parameters.set("continue", list.after);
+  if (list.query) parameters.set("q", list.query);
+  if (list.problems) parameters.set("state", "problem");
+  list.page = await get(`debug/services?${parameters}`);
+}
+
+// The control loop answers this, so it can take as long as an HNS call. Nothing waits for it.
+async function readDetail(detail) {
+  if (detail.isReading) return;
+  detail.isReading = true;
+  try {
+    const events = await get(`debug/history?limit=${HISTORY_LIMIT}&service=${encodeURIComponent(detail.service)}`);
+    detail.entries = addEntries([], events.entries);
+    detail.document = await get(`debug/services/${detail.service.split("/").map(encodeURIComponent).join("/")}`, DETAIL_TIMEOUT);
+    detail.error = null;
+  } catch (error) {
+    detail.error = error instanceof Refused ? error.message : "no answer";
+  } finally {
+    detail.isReading = false;
+  }
+}
+
+async function readCalls() {
+  data.calls = await get("debug/hns");
+}
+
+async function readPending() {
+  data.pending = await get("debug/pending");
+}
+
+async function readNetworks() {
+  data.networks = await get("debug/networks");
+}
+
+// What each view needs beside the state and the history.
+const READERS = {
+  overview: [],
+  services: [readServices],
+  pending: [readPending],
+  history: [],
+  hns: [],
+  networks: [readNetworks],
+  drift: [],
+};
+
+// A page that is refused, for example because there are too many requests, leaves what is known. All others show that the process answers.
+async function refresh(view) {
+  const readers = [readState, readHistory, readCalls, ...READERS[view]];
+  const results = await Promise.allSettled(readers.map((read) => read()));
+  const failures = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+  const broken = failures.find((error) => !(error instanceof Refused));
+  const [state] = results;
+  if (broken || state.status === "rejected") {
+    const error = broken ? `No answer at ${location.host}` : state.reason.message;
+    data.link = { ...data.link, since: data.link.since ?? nodeTime(), error };
+  } else {
+    data.link = { since: null, last: nodeTime(), error: failures[0]?.message ?? "" };
+  }
+}

@@ -1,0 +1,137 @@
+// The entries of the history: how they are read, and what follows from them over time.
+
+const MAX_ENTRIES = 4096;
+
+const LANES = [
+  ["write", "Writes"],
+  ["drift", "Drift"],
+  ["backends", "Backends"],
+  ["condition", "Conditions"],
+  ["other", "Other"],
+];
+
+// Kinds that this page does not know are of the lane "other".
+const KINDS = {
+  write: ["write", "Write"],
+  drift_found: ["drift", "Drift found"],
+  drift_repaired: ["drift", "Drift repaired"],
+  backends: ["backends", "Backends"],
+  condition_begun: ["condition", "Condition"],
+  condition_resolved: ["condition", "Resolved"],
+  hns_liveness: ["other", "HNS"],
+  hns_call: ["other", "HNS call"],
+  api_server: ["other", "API server"],
+  source_vip: ["other", "Source VIP"],
+};
+
+const LIVENESS_LEVELS = { up: "ok", slow: "wait", restarted: "wait", unavailable: "bad" };
+
+function levelOf(entry) {
+  if (entry.error) return "bad";
+  switch (entry.kind) {
+    case "drift_found":
+    case "condition_begun":
+      return "wait";
+    case "hns_liveness":
+      return LIVENESS_LEVELS[entry.liveness] ?? "wait";
+    case "hns_call":
+      return entry.returned ? "ok" : "bad";
+    case "api_server":
+      return entry.available ? "ok" : "bad";
+    case "network":
+      return entry.present ? "ok" : "bad";
+    case "drift_repaired":
+    case "condition_resolved":
+      return "ok";
+    default:
+      return "info";
+  }
+}
+
+function readEntry(document) {
+  const { kind, time, message, service } = document;
+  const [lane, label] = KINDS[kind] ?? ["other", words(kind)];
+  // The page shows the Service beside the message.
+  const text = service ? message.replace(` (Service ${service})`, "") : message;
+  return { ...document, at: Date.parse(time), lane, label, text, level: levelOf(document) };
+}
+
+function addEntries(entries, documents) {
+  return [...entries, ...documents.map(readEntry)].slice(-MAX_ENTRIES);
+}
+
+// The last change into the state that holds now, if the history has it.
+function since(entries, kind, isNow) {
+  const last = entries.findLast((entry) => entry.kind === kind);
+  return last && isNow(last) ? last.at : null;
+}
+
+// Adjacent periods of a state from its changes. A process begins with `first`, at `started`.
+function periods(entries, kind, { first, started, stateOf, to }) {
+  const changes = entries.filter((entry) => entry.kind === kind);
+  const begin = started !== null && !changes.some((entry) => entry.at < started) ? [{ ...first, kind, at: started }] : [];
+  return [...begin, ...changes].sort((one, other) => one.at - other.at).map((entry, index, all) => ({
+    from: entry.at,
+    to: all[index + 1]?.at ?? to,
+    state: stateOf(entry),
+    level: levelOf(entry),
+  }));
+}
+
+// Entries in columns of equal time.
+function columns(entries, from, to, number) {
+  const width = (to - from) / number;
+  const all = new Map();
+  for (const entry of entries) {
+    if (entry.at < from || entry.at > to) continue;
+    const index = Math.min(number - 1, Math.floor((entry.at - from) / width));
+    const column = all.get(index) ?? { from: from + index * width, to: from + (index + 1) * width, entries: [] };
+    column.entries.push(entry);
+    all.set(index, column);
+  }
+  return [...all.values()];
+}
+
+const SEVERITY = ["info", "ok", "wait", "bad"];
+
+function worst(levels) {
+  return SEVERITY[Math.max(0, ...levels.map((level) => SEVERITY.indexOf(level)))];
+}
+
+function driftByCause(entries, unrepaired) {
+  const causes = new Map();
+  const of = (cause) => {
+    if (!causes.has(cause)) causes.set(cause, { cause, now: 0, found: 0, repaired: 0, last: null });
+    return causes.get(cause);
+  };
+  for (const [cause, objects] of Object.entries(unrepaired ?? {})) of(cause).now = objects;
+  for (const entry of entries) {
+    if (entry.kind === "drift_found") {
+      of(entry.cause).found += 1;
+      of(entry.cause).last = entry.at;
+    }
+    if (entry.kind === "drift_repaired") of(entry.cause).repaired += 1;
+  }
+  return [...causes.values()].sort((one, other) => other.now - one.now || other.found - one.found);
+}
+
+// When each backend was one of its Service, if any has changed. One that was there at the start of the process has no entry for that.
+function backendPeriods(entries, { start, now, current }) {
+  const changes = entries.filter((entry) => entry.kind === "backends");
+  if (changes.length === 0) return [];
+  const lanes = new Map();
+  const of = (address) => {
+    if (!lanes.has(address)) lanes.set(address, { address, periods: [] });
+    return lanes.get(address).periods;
+  };
+  for (const entry of changes) {
+    for (const address of entry.added ?? []) of(address).push({ from: entry.at, to: now });
+    for (const { address, reason } of entry.removed ?? []) {
+      const last = of(address).at(-1);
+      if (last?.to === now) Object.assign(last, { to: entry.at, reason });
+      else of(address).push({ from: start, to: entry.at, reason });
+    }
+  }
+  for (const address of current) if (!lanes.has(address)) of(address).push({ from: start, to: now });
+  return [...lanes.values()];
+}
