@@ -11,6 +11,7 @@ mod fuzz;
 mod hash;
 mod http;
 mod image;
+mod instructions;
 #[cfg(target_os = "linux")]
 mod lab;
 mod lint;
@@ -58,6 +59,8 @@ enum Task {
     WineBench(wine_bench::Arguments),
     /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
+    /// Count the instructions and allocations of fixed work, and compare them with the stored figures.
+    Instructions(instructions::Arguments),
     /// Run random worlds with faults of every kind, and judge each write to HNS.
     Chaos(chaos::Arguments),
     /// Fuzz everything that comes from outside: files, API server, flags, HNS, emulator.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),

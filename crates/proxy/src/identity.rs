@@ -6,6 +6,7 @@
 //! ones; a restart with nothing to do needs no documents. Contents compare as values: how HNS spells an address, and the order of
 //! backends, make no difference.
 
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use hcn::Guid;
@@ -64,58 +65,95 @@ pub fn unreadable_endpoint_content(document: &Endpoint) -> impl Iterator<Item = 
     document.unreadable_members().into_iter().filter(is_content)
 }
 
+impl LoadBalancerContent {
+    pub const UNKNOWN: Self = Self { whole: Content::UNKNOWN, shape: Content::UNKNOWN };
+}
+
 /// The content of an endpoint: network, addresses, MAC address, provider address, remote or local.
 pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
-    let mut text = format!("endpoint {network} {}", endpoint.is_remote());
-    for address in endpoint.addresses() {
-        text.push_str(&format!(" {address}"));
-    }
-    let mac: String = endpoint.mac_address.chars().filter(char::is_ascii_hexdigit).collect();
-    text.push_str(&format!(" {} {:?}", mac.to_ascii_lowercase(), endpoint.provider_address()));
+    let (mac, provider) = (&endpoint.mac_address, endpoint.provider_address());
+    let mut text = endpoint_text(network, endpoint.is_remote(), endpoint.addresses(), mac, provider);
     // With an invalid address, the content differs from that without the address.
     let addresses = endpoint.ip_configurations.iter().map(|ip| ip.ip_address.as_str());
     for invalid in addresses.filter(|address| !address.is_empty() && address.parse::<IpAddr>().is_err()) {
-        text.push_str(&format!(" {invalid:?}"));
+        push(&mut text, format_args!(" {invalid:?}"));
     }
     let providers = endpoint.policies.iter().filter(|policy| policy.is(Policy::PROVIDER_ADDRESS));
     for invalid in providers.filter(|policy| policy.as_provider_address().is_none()) {
-        text.push_str(&format!(" {}", invalid.settings));
+        push(&mut text, format_args!(" {}", invalid.settings));
     }
     push_unreadable(&mut text, unreadable_endpoint_content(endpoint));
     hash(&text)
 }
 
+/// The content of an endpoint with one address, without its document.
+pub fn content_of_endpoint_at(
+    address: IpAddr,
+    network: Guid,
+    remote: bool,
+    mac: &str,
+    provider: Option<IpAddr>,
+) -> Content {
+    hash(&endpoint_text(network, remote, [address].into_iter(), mac, provider))
+}
+
+fn endpoint_text(
+    network: Guid,
+    remote: bool,
+    addresses: impl Iterator<Item = IpAddr>,
+    mac: &str,
+    provider: Option<IpAddr>,
+) -> String {
+    let mut text = String::with_capacity(128);
+    push(&mut text, format_args!("endpoint {network} {remote}"));
+    addresses.for_each(|address| push(&mut text, format_args!(" {address}")));
+    text.push(' ');
+    text.extend(mac.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()));
+    push(&mut text, format_args!(" {provider:?}"));
+    text
+}
+
 /// The content of a load balancer. Flags that the API in use cannot express are ignored, because they would differ in
 /// every document that is read back.
 pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilities) -> LoadBalancerContent {
-    let mut text = format!("load balancer {}", document.flags.masked(capabilities.flags).0);
+    let mut text = String::with_capacity(128);
+    push(&mut text, format_args!("load balancer {}", document.flags.masked(capabilities.flags).0));
     let mut vips: Vec<String> =
         document.frontend_vips.iter().map(|vip| vip.parse().map_or(vip.clone(), |ip: IpAddr| ip.to_string())).collect();
     vips.sort_unstable();
-    text.push_str(&format!(" {vips:?}"));
+    push(&mut text, format_args!(" {vips:?}"));
     let source_vip = document.source_vip.parse::<IpAddr>().map_or(document.source_vip.clone(), |ip| ip.to_string());
-    text.push_str(&format!(" {source_vip}"));
+    push(&mut text, format_args!(" {source_vip}"));
     for mapping in &document.port_mappings {
         let flags = mapping.flags.masked(capabilities.mapping_flags);
-        text.push_str(&format!(
-            " {}:{}:{}:{}:{}",
-            mapping.protocol.0, mapping.external_port, mapping.internal_port, mapping.distribution_type.0, flags.0
-        ));
+        push(
+            &mut text,
+            format_args!(
+                " {}:{}:{}:{}:{}",
+                mapping.protocol.0, mapping.external_port, mapping.internal_port, mapping.distribution_type.0, flags.0
+            ),
+        );
     }
     push_unreadable(&mut text, unreadable_load_balancer_content(document));
-    let shape = hash(&text);
+    let mut hasher = Sha256::new_with_prefix(&text);
+    let shape = content_of(hasher.clone());
     let id = |text: &String| text.parse::<Guid>().map_or(text.to_ascii_lowercase(), |id| id.to_string());
     let mut endpoints: Vec<String> = document.host_compute_endpoints.iter().map(id).collect();
     endpoints.sort_unstable();
     for endpoint in &endpoints {
-        text.push(' ');
-        text.push_str(endpoint);
+        hasher.update(b" ");
+        hasher.update(endpoint);
     }
-    LoadBalancerContent { whole: hash(&text), shape }
+    LoadBalancerContent { whole: content_of(hasher), shape }
+}
+
+fn push(text: &mut String, more: fmt::Arguments<'_>) {
+    // Writing to a text does not fail.
+    let _ = text.write_fmt(more);
 }
 
 fn push_unreadable(text: &mut String, unreadable: impl Iterator<Item = Unreadable>) {
-    unreadable.for_each(|Unreadable { member, value }| text.push_str(&format!(" {member}={value}")));
+    unreadable.for_each(|Unreadable { member, value }| push(text, format_args!(" {member}={value}")));
 }
 
 pub fn load_balancer_id(frontend: Frontend, content: LoadBalancerContent) -> Guid {
@@ -139,7 +177,7 @@ pub fn endpoint_id(address: IpAddr, content: Content) -> Guid {
     id(&address, content)
 }
 
-fn id(key: &impl std::fmt::Display, content: Content) -> Guid {
+fn id(key: &impl fmt::Display, content: Content) -> Guid {
     let key = hash(&key.to_string()).0;
     let [o0, o1, o2, o3] = OWNER;
     let [k0, k1, k2, k3, ..] = key.to_be_bytes();
@@ -149,9 +187,12 @@ fn id(key: &impl std::fmt::Display, content: Content) -> Guid {
 }
 
 fn hash(text: &str) -> Content {
-    let digest = Sha256::digest(text.as_bytes());
+    content_of(Sha256::new_with_prefix(text))
+}
+
+fn content_of(hasher: Sha256) -> Content {
     let mut first = [0; 8];
-    first.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    first.iter_mut().zip(hasher.finalize()).for_each(|(to, from)| *to = from);
     Content(u64::from_be_bytes(first))
 }
 

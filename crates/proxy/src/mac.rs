@@ -20,9 +20,16 @@ pub(crate) fn derived_mac(address: IpAddr) -> String {
 /// Whether the MAC address of an endpoint is the one derived from its first address. If so, kube-proxy or hnsproxy
 /// created the endpoint.
 pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
-    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
-    let own = digits(&document.mac_address);
-    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&derived_mac(address))))
+    document.addresses().next().is_some_and(|address| is_derived_mac(&document.mac_address, address))
+}
+
+/// Whether a MAC address, in any spelling, is the one derived from an address.
+pub(crate) fn is_derived_mac(mac: &str, address: IpAddr) -> bool {
+    digits(mac).eq(digits(&derived_mac(address)))
+}
+
+fn digits(mac: &str) -> impl Iterator<Item = u8> {
+    mac.bytes().filter(u8::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use super::unreadable::Tally;
 use super::{Listed, hns, read_output, usable};
 use crate::call::{Hcn, Method};
+use crate::schema::document::not_an_object;
+use crate::schema::member::Member;
 use crate::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
 use crate::schema::{self, Document, Endpoint, LoadBalancer, Network};
 use crate::{Error, Guid, Kind};
@@ -25,17 +27,23 @@ fn list<V1, T, R>(
     mut keep: impl FnMut(Listed<T>) -> Option<R>,
 ) -> Result<Vec<R>, Error>
 where
-    V1: DeserializeOwned,
+    V1: Member,
     T: Document,
 {
     let one = |object: &RawValue| {
-        let Identified { id } = serde_json::from_str(object.get()).unwrap_or_default();
+        let value: Result<Value, _> = serde_json::from_str(object.get());
+        let id = match &value {
+            Ok(value) => value.get("ID").cloned().unwrap_or_default(),
+            // Even if the rest is invalid, such as a number that is too large.
+            Err(_) => serde_json::from_str(object.get()).map(|Identified { id }| id).unwrap_or_default(),
+        };
         let Some(id) = id.as_str().and_then(|id| id.parse().ok()) else {
             tally.add_without_id(kind, &id);
             return None;
         };
-        let document = match serde_json::from_str(object.get()) {
-            Ok(document) => convert(document)?,
+        let document = match value.map(|value| V1::read(&value).ok_or_else(|| not_an_object(&value))) {
+            Ok(Ok(document)) => convert(document)?,
+            Ok(Err(reason)) => Err(reason),
             Err(error) => Err(error.to_string()),
         };
         document.iter().for_each(|document| tally.add_document(kind, id, document));
@@ -48,7 +56,7 @@ where
     })
 }
 
-/// The part of an object that is always read, even if the rest is invalid.
+/// The part of an object that is read even if the rest is invalid.
 #[derive(Default, Deserialize)]
 struct Identified {
     #[serde(rename = "ID", default)]

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::unreadable::Tally;
 use super::{Listed, document, unexpected, usable};
@@ -69,16 +69,16 @@ pub(super) fn enumerate<T, R>(
     keep: impl FnMut(Listed<T>) -> Option<R>,
 ) -> Result<Vec<R>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
-    let ids: Option<Vec<Value>> = schema::read(call.function(), &document(hcn, &call)?)?;
-    let listed =
-        ids.unwrap_or_default().into_iter().filter_map(|id| match id.as_str().and_then(|id| id.parse().ok()) {
-            Some(id) => Some(Listed { id, document: None }),
-            None => {
-                // The object cannot be opened without its id, and must not affect the others.
-                tally.add_without_id(kind, &id);
-                None
-            }
-        });
+    let text = document(hcn, &call)?;
+    let ids: Option<Vec<&RawValue>> = schema::read(call.function(), &text)?;
+    let listed = ids.unwrap_or_default().into_iter().filter_map(|id| match serde_json::from_str(id.get()) {
+        Ok(id) => Some(Listed { id, document: None }),
+        Err(_) => {
+            // The object cannot be opened without its id, and must not affect the others.
+            tally.add_without_id(kind, &serde_json::from_str(id.get()).unwrap_or_default());
+            None
+        }
+    });
     Ok(listed.filter_map(keep).collect())
 }
 

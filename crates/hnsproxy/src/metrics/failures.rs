@@ -75,6 +75,7 @@ mod tests {
     use hcn::schema::{LoadBalancer, Protocol};
     use hcn::{Error, Guid};
     use prometheus_client::encoding::prometheus_text::encode;
+    use proxy::identity::LoadBalancerContent;
     use proxy::model::Family;
     use proxy::{Reason, Step};
 
@@ -89,12 +90,12 @@ mod tests {
     fn a_refused_write_is_counted_with_the_labels_of_kube_proxy() {
         let mut registry = Registry::default();
         let failed = FailedWrites::new(&mut registry);
-        let (id, document) = (Guid::nil(), LoadBalancer::default());
-        let create = |frontend| Action::CreateLoadBalancer { id, frontend, document: document.clone() };
+        let (id, document, content) = (Guid::nil(), LoadBalancer::default(), LoadBalancerContent::UNKNOWN);
+        let create = |frontend| Action::CreateLoadBalancer { id, frontend, document: document.clone(), content };
         let hns = |code| Failure::Hns(Error::hns("HcnCreateLoadBalancer", code));
         let ipv4 = frontend(Some("10.96.0.1"));
         let ipv6 = frontend(Some("fd00::1"));
-        let modify = Action::ModifyLoadBalancer { id, frontend: frontend(None), document: document.clone() };
+        let modify = Action::ModifyLoadBalancer { id, frontend: frontend(None), document: document.clone(), content };
         for (action, failure) in [
             (create(ipv4), hns(Hresult::HCN_E_PORT_ALREADY_EXISTS)),
             (create(ipv4), hns(Hresult::HCN_E_NETWORK_NOT_FOUND)),

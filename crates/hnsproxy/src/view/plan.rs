@@ -112,6 +112,7 @@ fn group(title: &str, steps: &[&Step], layout: Layout) -> String {
 #[cfg(test)]
 mod tests {
     use hcn::schema::Protocol;
+    use proxy::identity::LoadBalancerContent;
     use proxy::model::{Family, ServiceName};
     use proxy::{Frontend, Reason};
 
@@ -126,9 +127,10 @@ mod tests {
     }
 
     fn sample() -> Plan {
-        let id = Guid::from_u128(7);
-        let create = |port| Action::CreateLoadBalancer { id, frontend: frontend(port), document: Default::default() };
-        let modify = Action::ModifyLoadBalancer { id, frontend: frontend(53), document: Default::default() };
+        let (id, content) = (Guid::from_u128(7), LoadBalancerContent::UNKNOWN);
+        let create =
+            |port| Action::CreateLoadBalancer { id, frontend: frontend(port), document: Default::default(), content };
+        let modify = Action::ModifyLoadBalancer { id, frontend: frontend(53), document: Default::default(), content };
         let delete = Action::DeleteLoadBalancer { id, frontend: frontend(9) };
         let endpoint = Action::DeleteEndpoint { id, address: [10, 244, 1, 2].into() };
         let steps = vec![

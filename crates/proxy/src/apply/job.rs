@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{Clock, Failure, is_load_balancer_absent};
 use crate::frontend::Frontend;
-use crate::identity;
+use crate::identity::{self, Content, LoadBalancerContent};
 use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner, readable_backends};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
@@ -140,16 +140,20 @@ impl Job {
 
     fn carry_out(&self, action: &Action, client: &Client, facts: &mut Vec<Fact>) -> Result<(), Failure> {
         match action {
-            Action::CreateEndpoint { network, id, document, .. } => {
-                create_endpoint(*network, *id, document, client, facts)
+            Action::CreateEndpoint { network, id, document, content, .. } => {
+                create_endpoint(*network, *id, (document, *content), client, facts)
             }
             Action::DeleteEndpoint { id, .. } => {
                 let result = client.delete_endpoint(*id);
                 facts.extend(deletion(&result, *id, Fact::EndpointDeleted(*id)));
                 Ok(result?)
             }
-            Action::CreateLoadBalancer { id, document, .. } => self.create_load_balancer(*id, document, client, facts),
-            Action::ModifyLoadBalancer { id, document, .. } => self.modify_load_balancer(*id, document, client, facts),
+            Action::CreateLoadBalancer { id, document, content, .. } => {
+                self.create_load_balancer(*id, (document, *content), client, facts)
+            }
+            Action::ModifyLoadBalancer { id, document, content, .. } => {
+                self.modify_load_balancer(*id, (document, *content), client, facts)
+            }
             Action::DeleteLoadBalancer { id, .. } => {
                 let result = client.delete_load_balancer(*id);
                 facts.extend(deletion(&result, *id, Fact::LoadBalancerDeleted(*id)));
@@ -161,11 +165,11 @@ impl Job {
     fn create_load_balancer(
         &self,
         requested: Guid,
-        document: &LoadBalancer,
+        (document, content): (&LoadBalancer, LoadBalancerContent),
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let observed = ObservedLoadBalancer::with_content(document, content, Owner::Us);
         let endpoints = || observed.endpoints.to_vec();
         let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: requested, endpoints: endpoints() };
         let id = match client.create_load_balancer(requested, document) {
@@ -200,13 +204,13 @@ impl Job {
     fn modify_load_balancer(
         &self,
         id: Guid,
-        document: &LoadBalancer,
+        (document, content): (&LoadBalancer, LoadBalancerContent),
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         // Modifying adopts a foreign load balancer: it has the desired content, and is deleted when that content is no
         // longer desired.
-        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let observed = ObservedLoadBalancer::with_content(document, content, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
             Err(error) => {
@@ -248,7 +252,7 @@ impl Job {
         let Some(document) = &self.previous else { return Err(Failure::NotReleased) };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);
-        self.create_load_balancer(id, document, client, facts)
+        self.create_load_balancer(id, (document, content), client, facts)
     }
 }
 
@@ -285,7 +289,7 @@ fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact>
 fn create_endpoint(
     network: Guid,
     requested: Guid,
-    document: &Endpoint,
+    (document, content): (&Endpoint, Content),
     client: &Client,
     facts: &mut Vec<Fact>,
 ) -> Result<(), Failure> {
@@ -296,8 +300,7 @@ fn create_endpoint(
             // If the id is free, the address is in use.
             let existing = client.endpoint(requested).inspect_err(|_| facts.push(uncertain()));
             let existing = existing.map_err(|failed| more_telling(error, failed))?;
-            let content = |endpoint| identity::endpoint_content(network, endpoint);
-            if content(&existing) != content(document) {
+            if identity::endpoint_content(network, &existing) != content {
                 facts.push(Fact::ContentNotOfId(requested));
                 return Err(Failure::OtherContent);
             }
@@ -311,6 +314,7 @@ fn create_endpoint(
         }
         Ok(id) => id,
     };
-    facts.push(Fact::Endpoint { requested, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
+    let observed = ObservedEndpoint::with_content(network, document, content, Owner::Us);
+    facts.push(Fact::Endpoint { requested, id, observed });
     Ok(())
 }

@@ -155,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::frontend::Frontend;
+    use crate::identity::LoadBalancerContent;
     use crate::model::Family;
 
     fn hns(code: Hresult) -> Failure {
@@ -164,10 +165,10 @@ mod tests {
     fn actions() -> [Action; 2] {
         let (id, address) = (Guid::nil(), Some([10, 96, 0, 1].into()));
         let frontend = Frontend { family: Family::V4, address, protocol: Protocol::TCP, port: 80 };
-        let document = LoadBalancer::default();
+        let (document, content) = (LoadBalancer::default(), LoadBalancerContent::UNKNOWN);
         [
-            Action::ModifyLoadBalancer { id, frontend, document: document.clone() },
-            Action::CreateLoadBalancer { id, frontend, document },
+            Action::ModifyLoadBalancer { id, frontend, document: document.clone(), content },
+            Action::CreateLoadBalancer { id, frontend, document, content },
         ]
     }
 

@@ -15,7 +15,7 @@ use super::job::{Answer, Fact, Job};
 use super::{Failure, Outcome};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::EndpointPurpose;
-use crate::identity::{self, Content};
+use crate::identity::{self, Content, LoadBalancerContent};
 use crate::model::ServiceName;
 use crate::observe::Observed;
 use crate::plan::{Action, Step};
@@ -225,8 +225,9 @@ impl<'a> Queue<'a> {
         for index in 0..group.len() {
             let Some(step) = group.get_mut(index) else { continue };
             let failure = match &mut step.action {
-                Action::CreateLoadBalancer { document, .. } | Action::ModifyLoadBalancer { document, .. } => {
-                    self.replace_renamed_endpoints(document).err()
+                Action::CreateLoadBalancer { document, content, .. }
+                | Action::ModifyLoadBalancer { document, content, .. } => {
+                    self.replace_renamed_endpoints(document, content).err()
                 }
                 Action::DeleteEndpoint { id, .. } => {
                     // Checked again here: the plan counted on load balancers being replaced and on the endpoint of the new source
@@ -282,9 +283,9 @@ impl<'a> Queue<'a> {
     /// Whether a group modifies a load balancer whose content is known and differs from the new one.
     fn is_known_to_differ(&self, group: &Group) -> bool {
         group.iter().any(|step| match &step.action {
-            Action::ModifyLoadBalancer { id, document, .. } => {
+            Action::ModifyLoadBalancer { id, content, .. } => {
                 let before = self.observed.load_balancer(*id).map(|observed| observed.content.whole);
-                let after = identity::load_balancer_content(document, self.capabilities).whole;
+                let after = content.whole;
                 // If nothing was to be changed, reading back finds the new content even if HNS ignores modifications.
                 before.is_some_and(|before| before != Content::UNKNOWN && before != after)
             }
@@ -292,7 +293,11 @@ impl<'a> Queue<'a> {
         })
     }
 
-    fn replace_renamed_endpoints(&self, document: &mut LoadBalancer) -> Result<(), Failure> {
+    fn replace_renamed_endpoints(
+        &self,
+        document: &mut LoadBalancer,
+        content: &mut LoadBalancerContent,
+    ) -> Result<(), Failure> {
         if self.not_created.is_empty() && self.renamed.is_empty() {
             return Ok(());
         }
@@ -307,6 +312,7 @@ impl<'a> Queue<'a> {
                 *endpoint = actual.to_string();
             }
         }
+        *content = identity::load_balancer_content(document, self.capabilities);
         Ok(())
     }
 

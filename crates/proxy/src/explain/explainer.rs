@@ -62,7 +62,7 @@ impl Explainer<'_> {
         let planned: FxHashMap<Guid, IpAddr> = resolved
             .values()
             .filter_map(|resolved| match resolved {
-                Resolved::Create(create) => Some((create.id, create.address)),
+                Resolved::Create(id, create) => Some((*id, create.address)),
                 _ => None,
             })
             .collect();
@@ -150,7 +150,7 @@ fn explain_backend(
         None => (BackendState::OverLimit, None),
         Some(Resolved::Local(id) | Resolved::Remote(id)) => (verdict.into(), Some(*id)),
         Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
-        Some(Resolved::Create(_) | Resolved::NotDesired) => (BackendState::EndpointPending, None),
+        Some(Resolved::Create(..) | Resolved::NotDesired) => (BackendState::EndpointPending, None),
         Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
         Some(Resolved::OtherNetwork) => (BackendState::OtherNetwork, None),
         Some(Resolved::NetworkMissing) => (BackendState::NetworkMissing, None),

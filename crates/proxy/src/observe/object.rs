@@ -42,13 +42,18 @@ pub struct ObservedEndpoint {
 impl ObservedEndpoint {
     /// `owner` is an argument, because it cannot be derived from the id: an adopted object has a foreign id.
     pub fn of(network: Guid, document: &Endpoint, owner: Owner) -> Self {
+        Self::with_content(network, document, identity::endpoint_content(network, document), owner)
+    }
+
+    /// As [`of`](Self::of), with the content of the document, which is expensive to compute.
+    pub fn with_content(network: Guid, document: &Endpoint, content: Content, owner: Owner) -> Self {
         Self {
             network,
             addresses: document.addresses().collect(),
             remote: document.is_remote(),
             derived_mac: has_derived_mac(document),
             name: document.name.as_str().into(),
-            content: identity::endpoint_content(network, document),
+            content,
             owner,
         }
     }
@@ -130,15 +135,20 @@ impl Form {
 impl ObservedLoadBalancer {
     /// The record of a document that was read or written through the API in use.
     pub fn of(document: &LoadBalancer, capabilities: &Capabilities, owner: Owner) -> Self {
-        Self { content: identity::load_balancer_content(document, capabilities), ..Self::of_v1_list(document, owner) }
+        Self::with_content(document, identity::load_balancer_content(document, capabilities), owner)
     }
 
     /// The record of a document of the v1 list. That list lacks affinity and most flags, so the content as a whole stays unknown.
     pub fn of_v1_list(document: &LoadBalancer, owner: Owner) -> Self {
+        Self::with_content(document, LoadBalancerContent::UNKNOWN, owner)
+    }
+
+    /// The record of a document with this content, which is expensive to compute.
+    pub fn with_content(document: &LoadBalancer, content: LoadBalancerContent, owner: Owner) -> Self {
         Self {
             frontends: Frontend::of(document).collect(),
             endpoints: document.endpoint_ids().collect(),
-            content: LoadBalancerContent { whole: Content::UNKNOWN, shape: Content::UNKNOWN },
+            content,
             owner,
             form: Form::of(document),
         }

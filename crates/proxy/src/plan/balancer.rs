@@ -21,7 +21,7 @@ struct Backends<'a> {
     network: Option<&'a Network>,
     /// The endpoints, including those to be created.
     endpoints: Vec<Guid>,
-    create: Vec<ExpectedEndpoint>,
+    create: Vec<(Guid, ExpectedEndpoint)>,
     remote: Vec<Guid>,
     /// Whether a backend is left out because its endpoint could not be created.
     blocked: bool,
@@ -50,9 +50,9 @@ impl Planner<'_> {
                     backends.endpoints.push(id);
                     backends.remote.push(id);
                 }
-                Resolved::Create(endpoint) => {
-                    backends.endpoints.push(endpoint.id);
-                    backends.create.push(*endpoint);
+                Resolved::Create(id, endpoint) => {
+                    backends.endpoints.push(id);
+                    backends.create.push((id, *endpoint));
                 }
                 // Decides whether a frontend without any endpoint waits for a retry or loses its load balancer.
                 Resolved::Blocked => backends.blocked = true,
@@ -152,13 +152,14 @@ impl Planner<'_> {
         let delete = |reason| move |id| step(Action::DeleteLoadBalancer { id, frontend }, reason);
         let create = |document, content| {
             let id = identity::load_balancer_id(frontend, content);
-            Action::CreateLoadBalancer { id, frontend, document }
+            Action::CreateLoadBalancer { id, frontend, document, content }
         };
         if decision.needs_endpoints() {
             // The endpoints of a load balancer in sync are checked too: HNS lets other programs delete an endpoint that
             // the load balancer refers to.
             plan.adopted_endpoints.extend(backends.remote.into_iter().filter(|id| self.is_foreign_endpoint(*id)));
-            plan.steps.extend(backends.create.into_iter().map(|create| step(create.into_action(), Reason::Missing)));
+            let create = |(id, endpoint): (Guid, ExpectedEndpoint)| step(endpoint.into_action(id), Reason::Missing);
+            plan.steps.extend(backends.create.into_iter().map(create));
         }
         match decision {
             // Surplus load balancers have no reason of their own. One of them may even equal the desired one: the reason is only reported.
@@ -170,10 +171,10 @@ impl Planner<'_> {
             Decision::Create { document, content } => {
                 plan.steps.push(step(create(*document, content), Reason::Missing));
             }
-            Decision::Modify { id, document, surplus } => {
+            Decision::Modify { id, document, content, surplus } => {
                 // Surplus load balancers are deleted first, as in a replacement: a frontend has one load balancer.
                 plan.steps.extend(surplus.into_iter().map(delete(Reason::BackendsDiffer)));
-                let modify = Action::ModifyLoadBalancer { id, frontend, document: *document };
+                let modify = Action::ModifyLoadBalancer { id, frontend, document: *document, content };
                 plan.steps.push(step(modify, Reason::BackendsDiffer));
             }
             Decision::Replace { old, document, content, reason } => {

@@ -66,7 +66,7 @@ pub(super) enum Decision {
     /// Create it: the frontend is free.
     Create { document: Box<LoadBalancer>, content: LoadBalancerContent },
     /// Change its backends in place.
-    Modify { id: Guid, document: Box<LoadBalancer>, surplus: Vec<Guid> },
+    Modify { id: Guid, document: Box<LoadBalancer>, content: LoadBalancerContent, surplus: Vec<Guid> },
     /// Delete all load balancers on the frontend, then create the desired one.
     Replace { old: Vec<Guid>, document: Box<LoadBalancer>, content: LoadBalancerContent, reason: Reason },
     /// Delete load balancers without a replacement.
@@ -146,7 +146,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // balancer to another network.
     let same_shape = known().find(|candidate| candidate.content.shape == content.shape);
     if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network && !not_forwarding) {
-        return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };
+        return Decision::Modify { id: candidate.id, document, content, surplus: all_but(candidate.id) };
     }
     // A free frontend has no connections to cut, so a recent replacement does not delay it.
     if observed.is_empty() {
@@ -261,8 +261,12 @@ mod tests {
         let (document, content) = desired_document();
         let nothing = || Decision::Keep { surplus: vec![] };
         let create = || Decision::Create { document: document.clone(), content };
-        let modify =
-            |id, surplus: &[Guid]| Decision::Modify { id, document: document.clone(), surplus: surplus.into() };
+        let modify = |id, surplus: &[Guid]| Decision::Modify {
+            id,
+            document: document.clone(),
+            content,
+            surplus: surplus.into(),
+        };
         let replace = |old: &[Guid], reason| {
             let old = old.to_vec();
             Decision::Replace { old, document: document.clone(), content, reason }

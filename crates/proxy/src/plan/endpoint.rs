@@ -5,32 +5,97 @@ use std::net::IpAddr;
 use hcn::Guid;
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, Policy};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::{Action, Plan, Planner, Reason, Step};
 use crate::frontend::EndpointPurpose;
 use crate::identity::{self, Content};
-use crate::mac::derived_mac;
+use crate::mac::{derived_mac, is_derived_mac};
 use crate::model::Family;
 use crate::network::Network;
-use crate::observe::{ObservedLoadBalancer, Owner};
+use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::settings::Host;
 
 /// An endpoint of ours that an address should have, whether HNS has it or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedEndpoint {
     pub network: Guid,
-    pub id: Guid,
     pub address: IpAddr,
     pub purpose: EndpointPurpose,
-    pub document: Endpoint,
     /// That of the document.
     pub content: Content,
+    form: Form,
+}
+
+/// What the document of an endpoint of ours is made of. Most endpoints are only compared, which needs no document.
+#[derive(Debug, Clone, PartialEq)]
+struct Form {
+    address: IpAddr,
+    remote: bool,
+    mac_address: String,
+    provider: Option<IpAddr>,
 }
 
 impl ExpectedEndpoint {
-    pub(super) fn into_action(self) -> Action {
-        let Self { network, id, address, purpose, document, content: _ } = self;
-        Action::CreateEndpoint { network, id, address, purpose, document }
+    pub(super) fn into_action(self, id: Guid) -> Action {
+        let Self { network, address, purpose, content, form } = self;
+        Action::CreateEndpoint { network, id, address, purpose, document: form.into_document(), content }
+    }
+
+    /// The endpoint as it is observed once it is created.
+    pub fn into_observed(self) -> ObservedEndpoint {
+        let Self { network, address, content, form, .. } = self;
+        ObservedEndpoint {
+            network,
+            addresses: SmallVec::from([address]),
+            remote: form.remote,
+            derived_mac: is_derived_mac(&form.mac_address, address),
+            name: SmolStr::default(),
+            content,
+            owner: Owner::Us,
+        }
+    }
+}
+
+impl Form {
+    /// The form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
+    fn of(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Self {
+        let node_ip = host.node_ip(Family::of(address));
+        let provider = match purpose {
+            // An address in no remote subnet is outside the cluster: its traffic leaves through this node, as in
+            // kube-proxy.
+            EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
+            EndpointPurpose::ServiceAddress => node_ip,
+            // As in kube-proxy: a local endpoint without a provider address, since the source VIP is an address of this
+            // node.
+            EndpointPurpose::SourceVip => None,
+        };
+        let mac_address = match purpose {
+            EndpointPurpose::Backend => derived_mac(address),
+            EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
+        };
+        // Only overlay networks encapsulate: on other types a provider address has no meaning.
+        let provider = provider.filter(|_| network.overlay);
+        Self { address, remote: purpose != EndpointPurpose::SourceVip, mac_address, provider }
+    }
+
+    fn content(&self, network: Guid) -> Content {
+        identity::content_of_endpoint_at(self.address, network, self.remote, &self.mac_address, self.provider)
+    }
+
+    fn into_document(self) -> Endpoint {
+        Endpoint {
+            policies: self.provider.map(Policy::provider_address).into_iter().collect(),
+            // No prefix length: HNS fills in that of the subnet, or none for an address outside every subnet.
+            ip_configurations: vec![IpConfiguration {
+                ip_address: self.address.to_string(),
+                ..IpConfiguration::default()
+            }],
+            mac_address: self.mac_address,
+            flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, self.remote),
+            ..Endpoint::default()
+        }
     }
 }
 
@@ -92,22 +157,35 @@ impl Planner<'_> {
     pub fn expected_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let purpose = self.desired.purpose(address)?;
         let network = self.networks.present(self.network_for(address))?;
-        let document = endpoint_document(purpose, address, network, self.host);
-        let content = identity::endpoint_content(network.id, &document);
-        let mut id = identity::endpoint_id(address, content);
+        let form = Form::of(purpose, address, network, self.host);
+        let content = form.content(network.id);
+        Some(ExpectedEndpoint { network: network.id, address, purpose, content, form })
+    }
+
+    /// The id with which an expected endpoint is created.
+    pub fn id_of(&self, expected: &ExpectedEndpoint) -> Guid {
+        let ExpectedEndpoint { address, content, .. } = *expected;
+        let id = identity::endpoint_id(address, content);
         // Another program modified our endpoint. HNS refuses a second endpoint with the same id, so the replacement gets an alternative
         // id. Load balancers use the old endpoint until the replacement exists.
         if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
-            id = identity::endpoint_id(address, content.alternative());
+            return identity::endpoint_id(address, content.alternative());
         }
-        Some(ExpectedEndpoint { network: network.id, id, address, purpose, document, content })
+        id
     }
 
     /// The observed endpoint that equals an expected one: itself, or a foreign one with the same content.
     pub(crate) fn matching_endpoint(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
         // One that may be deleted already is created again. If it still exists, HNS says so.
         let is_certain = |id: &Guid| !self.observed.is_perhaps_deleted(*id);
-        match self.equal_endpoints(expected).find(|id| *id == expected.id) {
+        let mut equal = self.equal_endpoints(expected);
+        // Usually there is one, and its id need not be compared.
+        let (first, second) = (equal.next()?, equal.next());
+        if second.is_none() {
+            return Some(first).filter(is_certain);
+        }
+        let id = self.id_of(expected);
+        match self.equal_endpoints(expected).find(|equal| *equal == id) {
             Some(id) => Some(id).filter(is_certain),
             None => self.equal_endpoints(expected).find(is_certain),
         }
@@ -192,6 +270,10 @@ impl Planner<'_> {
 
     /// Plans the removal of the endpoints that an address should not have.
     pub(super) fn plan_removals(&self, address: IpAddr, released: &Released, plan: &mut Plan) {
+        // At a first start, none of the addresses has an endpoint yet.
+        if self.observed.at(address).next().is_none() {
+            return;
+        }
         let local = self.observed.local_at(address).is_some();
         let expected = self.expected_endpoint(address).filter(|expected| self.is_needed(expected, released));
         let matching = expected.as_ref().and_then(|expected| self.matching_endpoint(expected));
@@ -208,7 +290,7 @@ impl Planner<'_> {
                 remote: observed.remote,
                 owner: observed.owner,
                 // One that is created again because it may be deleted has the expected id.
-                matches: matching == Some(id) || expected.as_ref().is_some_and(|expected| expected.id == id),
+                matches: matching == Some(id) || expected.as_ref().is_some_and(|expected| self.id_of(expected) == id),
                 left_by_kube_proxy: observed.owner == Owner::Foreign
                     && self.settings.take_over
                     && self.is_kube_proxys_endpoint(address, id),
@@ -227,8 +309,8 @@ impl Planner<'_> {
     fn is_kube_proxys_endpoint(&self, address: IpAddr, id: Guid) -> bool {
         let Some(observed) = self.observed.endpoint(id) else { return false };
         let is_for_service = |network: &Network| {
-            let document = endpoint_document(EndpointPurpose::ServiceAddress, address, network, self.host);
-            observed.content == identity::endpoint_content(network.id, &document)
+            let form = Form::of(EndpointPurpose::ServiceAddress, address, network, self.host);
+            observed.content == form.content(network.id)
         };
         let overlay = || self.networks.overlay().and_then(|index| self.networks.present(index));
         observed.derived_mac || overlay().is_some_and(is_for_service)
@@ -237,39 +319,32 @@ impl Planner<'_> {
 
 /// The content of the endpoint that hnsproxy or kube-proxy creates for a source VIP.
 pub(crate) fn source_vip_content(address: IpAddr, network: &Network, host: &Host) -> Content {
-    identity::endpoint_content(network.id, &endpoint_document(EndpointPurpose::SourceVip, address, network, host))
-}
-
-/// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
-fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
-    let node_ip = host.node_ip(Family::of(address));
-    let provider = match purpose {
-        // An address in no remote subnet is outside the cluster: its traffic leaves through this node, as in
-        // kube-proxy.
-        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
-        EndpointPurpose::ServiceAddress => node_ip,
-        // As in kube-proxy: a local endpoint without a provider address, since the source VIP is an address of this
-        // node.
-        EndpointPurpose::SourceVip => None,
-    };
-    let mac_address = match purpose {
-        EndpointPurpose::Backend => derived_mac(address),
-        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
-    };
-    Endpoint {
-        // Only overlay networks encapsulate: on other types a provider address has no meaning.
-        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
-        // No prefix length: HNS fills in that of the subnet, or none for an address outside every subnet.
-        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
-        mac_address,
-        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
-        ..Endpoint::default()
-    }
+    Form::of(EndpointPurpose::SourceVip, address, network, host).content(network.id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expected_endpoint_is_observed_as_its_document_says() {
+        let backend = Form {
+            address: [10, 244, 2, 7].into(),
+            remote: true,
+            mac_address: derived_mac([10, 244, 2, 7].into()),
+            provider: Some([192, 168, 77, 2].into()),
+        };
+        let service = Form { mac_address: "16:3F:c8:c9:10:9d".into(), ..backend.clone() };
+        let source_vip =
+            Form { address: [0xfd00, 0, 0, 0, 0, 0, 0, 9].into(), remote: false, provider: None, ..service.clone() };
+        let network = Guid::from_u128(7);
+        for form in [backend, service, source_vip] {
+            let (address, content, purpose) = (form.address, form.content(network), EndpointPurpose::Backend);
+            let document = form.clone().into_document();
+            let expected = ExpectedEndpoint { network, address, purpose, content, form };
+            assert_eq!(expected.into_observed(), ObservedEndpoint::of(network, &document, Owner::Us));
+        }
+    }
 
     #[test]
     fn each_endpoint_of_an_address_stays_or_is_deleted_for_a_reason() {

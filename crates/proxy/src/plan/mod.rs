@@ -162,7 +162,8 @@ impl Planner<'_> {
         let mut plan = Plan::default();
         for address in unit.addresses {
             if let Some(endpoint) = self.missing_endpoint(address) {
-                let action = endpoint.into_action();
+                let id = self.id_of(&endpoint);
+                let action = endpoint.into_action(id);
                 plan.steps.push(Step { action, service: service.clone(), reason: Reason::Missing });
             }
         }

@@ -77,6 +77,7 @@ mod tests {
 
     use super::*;
     use crate::dirty::Subject;
+    use crate::identity::Content;
 
     fn step(reason: Reason) -> Step {
         let address = [10, 0, 0, 1].into();
@@ -89,7 +90,8 @@ mod tests {
     fn the_source_vip_is_infrastructure_and_other_endpoints_are_not() {
         let create = |purpose| {
             let (network, id, address) = (Guid::nil(), Guid::nil(), [10, 0, 0, 1].into());
-            let action = Action::CreateEndpoint { network, id, address, purpose, document: Endpoint::default() };
+            let (document, content) = (Endpoint::default(), Content::UNKNOWN);
+            let action = Action::CreateEndpoint { network, id, address, purpose, document, content };
             Rank::of(
                 None,
                 &[step(Reason::NotDesired), Step { action, service: None, reason: Reason::Missing }],

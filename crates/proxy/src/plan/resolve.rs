@@ -18,8 +18,8 @@ pub enum Resolved {
     Host(Guid),
     /// A remote endpoint of ours, or an equal foreign one.
     Remote(Guid),
-    /// An endpoint that is to be created.
-    Create(Box<ExpectedEndpoint>),
+    /// An endpoint that is to be created, with its id.
+    Create(Guid, Box<ExpectedEndpoint>),
     /// The endpoint could not be created, and its retry is not due yet.
     Blocked,
     /// The backend runs on this node, and the CNI has not created its endpoint.
@@ -78,7 +78,7 @@ impl Planner<'_> {
             Some(matching) => Resolved::Remote(matching),
             // A backend whose endpoint HNS refuses must not delay the others: the load balancer is programmed without it until the retry.
             None if self.constraints.blocked.contains(&address) => Resolved::Blocked,
-            None => Resolved::Create(Box::new(expected)),
+            None => Resolved::Create(self.id_of(&expected), Box::new(expected)),
         }
     }
 

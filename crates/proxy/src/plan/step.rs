@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::dirty::Subject;
 use crate::frontend::{EndpointPurpose, Frontend};
+use crate::identity::{Content, LoadBalancerContent};
 use crate::model::ServiceName;
 
 /// One write to HNS.
@@ -19,6 +20,9 @@ pub enum Action {
         address: IpAddr,
         purpose: EndpointPurpose,
         document: Endpoint,
+        /// That of the document.
+        #[serde(skip)]
+        content: Content,
     },
     DeleteEndpoint {
         id: Guid,
@@ -28,12 +32,18 @@ pub enum Action {
         id: Guid,
         frontend: Frontend,
         document: LoadBalancer,
+        /// That of the document.
+        #[serde(skip)]
+        content: LoadBalancerContent,
     },
     /// Modifies a load balancer in place.
     ModifyLoadBalancer {
         id: Guid,
         frontend: Frontend,
         document: LoadBalancer,
+        /// That of the document.
+        #[serde(skip)]
+        content: LoadBalancerContent,
     },
     DeleteLoadBalancer {
         id: Guid,

@@ -24,6 +24,7 @@ mod holder;
 mod inputs;
 mod losses;
 mod network;
+mod order;
 mod outcomes;
 mod pacing;
 mod pending;
@@ -63,6 +64,7 @@ use contention::Contention;
 use environment::Environment;
 use health::Health;
 use inputs::Inputs;
+use order::Order;
 use pacing::Pacing;
 use pending::PendingSince;
 use retries::Retries;
@@ -90,6 +92,7 @@ pub struct Reconciler {
     audit: Audit,
     /// Frontends and addresses to be planned at the next run.
     dirty: Dirty,
+    order: Order,
     retries: Retries,
     pacing: Pacing,
     pending_since: PendingSince,
@@ -117,6 +120,7 @@ impl Reconciler {
             observed: Observed::default(),
             audit: Audit::default(),
             dirty: Dirty::default(),
+            order: Order::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
             pending_since: PendingSince::default(),
@@ -383,6 +387,9 @@ impl Reconciler {
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
         let services = self.changes.take_services();
+        if !services.is_empty() {
+            self.order.forget();
+        }
         let backends_before = self.backend_changes.before(&services, &self.desired);
         let changed = services.into_iter().map(|name| {
             self.work.services += 1;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::Reconciler;
+use super::turns::MAX_FRONTENDS;
 use crate::frontend::Frontend;
 
 /// Since when load balancers have not been in sync. A load balancer that a run has programmed starts anew, so changes without end do not add up.
@@ -13,7 +14,13 @@ use crate::frontend::Frontend;
 pub(super) struct PendingSince {
     since: FxHashMap<Frontend, Duration>,
     oldest: Option<Duration>,
+    /// When it was last updated.
+    updated: Duration,
 }
+
+/// The minimum time between two updates while batches are left: a start on a large cluster has hundreds of short runs, and each has almost all
+/// frontends pending.
+const PERIOD: Duration = Duration::from_secs(1);
 
 impl PendingSince {
     /// Replaces the load balancers that are not in sync at the end of a run that began `now`.
@@ -21,6 +28,7 @@ impl PendingSince {
         let since = |frontend| (frontend, self.since.get(&frontend).copied().unwrap_or(now));
         self.since = pending.into_iter().map(since).collect();
         self.oldest = self.since.values().min().copied();
+        self.updated = now;
     }
 }
 
@@ -43,6 +51,10 @@ impl Reconciler {
     }
 
     pub(super) fn record_pending(&mut self, now: Duration) {
+        let is_recent = self.pending_since.oldest.is_some() && now < self.pending_since.updated + PERIOD;
+        if is_recent && self.dirty.frontends.len() > MAX_FRONTENDS {
+            return;
+        }
         let mut pending = self.pending_frontends();
         // Where none is desired, only a deletion is pending.
         pending.retain(|frontend| self.desired.frontend(*frontend).is_some_and(|owner| !owner.spec.targets.is_empty()));

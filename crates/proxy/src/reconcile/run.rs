@@ -13,7 +13,7 @@ use super::{Next, Reconciler, Report, Work};
 use crate::apply::{Driver, Interrupt, OneByOne, Outcome, UNINTERRUPTED};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
-use crate::plan::{has_lost_backend, is_infrastructure};
+use crate::plan::{Action, has_lost_backend, is_infrastructure};
 
 /// The maximum number of plans of one run. A run plans again if a recheck finds something, if a modification has no
 /// effect, or if a list after a refusal finds something. The limit prevents an HNS whose answers change each time from
@@ -60,9 +60,10 @@ impl Reconciler {
         self.delay_contended(now);
         // After the retries were marked, so that they are part of the order of urgency.
         let turn = self.turns.next(&self.dirty.frontends);
-        let rest = self.limit_batch(turn);
+        let mut rest = self.limit_batch(turn);
         let (outcomes, interrupted) = self.plan_and_apply(client, now, Execution { driver, interrupt, turn });
         self.turns.run_ended(interrupted, outcomes.len());
+        self.end_dirt_of_created(&outcomes, &mut rest.addresses);
         self.dirty.merge(rest);
         self.record_pending(now);
         if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
@@ -133,14 +134,10 @@ impl Reconciler {
             let lost = has_lost_backend(frontend, &self.desired, &self.observed, root);
             (failed.contains(&frontend), !is_infrastructure, !lost, service)
         };
-        let mut frontends: Vec<_> =
-            self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
-        // The order inside the batch does not matter: the plan sorts by Service.
-        frontends.select_nth_unstable(batch);
-        let batch: BTreeSet<Frontend> =
-            frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
-        rest.frontends.retain(|frontend| !batch.contains(frontend));
+        // The order inside the batch does not matter: the plan sorts by Service.
+        let mut batch = self.order.take(batch, &mut rest.frontends, urgency);
+        batch.extend(turn.filter(|frontend| rest.frontends.remove(frontend)));
         // Only addresses of the batch are checked: a start has all addresses of the cluster dirty, and many batches.
         let addresses = batch.iter().filter_map(|frontend| frontend.address);
         let is_service_address =
@@ -199,6 +196,17 @@ impl Reconciler {
             }
         }
         (all, interrupted)
+    }
+
+    /// Removes the addresses of endpoints that were created where there was none: nothing is to be deleted there.
+    fn end_dirt_of_created(&self, outcomes: &[Outcome], addresses: &mut BTreeSet<IpAddr>) {
+        for Outcome { step, result, .. } in outcomes {
+            if let (Action::CreateEndpoint { address, .. }, Ok(())) = (&step.action, result)
+                && self.observed.at(*address).count() == 1
+            {
+                addresses.remove(address);
+            }
+        }
     }
 
     /// When to run again if nothing changes.

@@ -20,8 +20,9 @@ fn step(action: Action) -> Step {
 fn create_endpoint(number: u8) -> Step {
     let address = [10, 0, 0, number].into();
     let purpose = EndpointPurpose::Backend;
-    let document = Endpoint::default();
-    step(Action::CreateEndpoint { network: Guid::nil(), id: id(number), address, purpose, document })
+    let (network, document) = (Guid::nil(), Endpoint::default());
+    let content = identity::endpoint_content(network, &document);
+    step(Action::CreateEndpoint { network, id: id(number), address, purpose, document, content })
 }
 
 fn delete_endpoint(number: u8) -> Step {
@@ -32,17 +33,25 @@ fn frontend(port: u16) -> Frontend {
     Frontend { family: Family::V4, address: Some([10, 96, 0, 1].into()), protocol: Protocol::TCP, port }
 }
 
-fn document(endpoints: &[u8]) -> LoadBalancer {
+fn capabilities() -> Capabilities {
+    Capabilities::of(Version::new(15, 5), ApiVersion::V2)
+}
+
+fn document(endpoints: &[u8]) -> (LoadBalancer, LoadBalancerContent) {
     let host_compute_endpoints = endpoints.iter().map(|number| id(*number).to_string()).collect();
-    LoadBalancer { host_compute_endpoints, ..LoadBalancer::default() }
+    let document = LoadBalancer { host_compute_endpoints, ..LoadBalancer::default() };
+    let content = identity::load_balancer_content(&document, &capabilities());
+    (document, content)
 }
 
 fn create_load_balancer(port: u16, endpoints: &[u8]) -> Step {
-    step(Action::CreateLoadBalancer { id: id(0), frontend: frontend(port), document: document(endpoints) })
+    let (document, content) = document(endpoints);
+    step(Action::CreateLoadBalancer { id: id(0), frontend: frontend(port), document, content })
 }
 
 fn modify_load_balancer(port: u16, endpoints: &[u8]) -> Step {
-    step(Action::ModifyLoadBalancer { id: id(0), frontend: frontend(port), document: document(endpoints) })
+    let (document, content) = document(endpoints);
+    step(Action::ModifyLoadBalancer { id: id(0), frontend: frontend(port), document, content })
 }
 
 fn delete_load_balancer(port: u16) -> Step {
@@ -161,7 +170,7 @@ fn a_creation_with_another_id_ends_the_uncertainty_of_the_requested_one() {
     observed.mark_perhaps_created(Kind::LoadBalancer, id(1), &[]);
     observed.mark_perhaps_created(Kind::Endpoint, id(1), &[]);
     let mut queue = Queue::new(Vec::new(), &mut observed, &mut capabilities, &mut modify_verified);
-    let balancer = ObservedLoadBalancer::of(&document(&[]), queue.capabilities, Owner::Us);
+    let balancer = ObservedLoadBalancer::of(&document(&[]).0, queue.capabilities, Owner::Us);
     queue.apply_fact(Fact::LoadBalancer { requested: id(1), id: id(2), observed: balancer });
     let endpoint = ObservedEndpoint::of(Guid::nil(), &Endpoint::default(), Owner::Us);
     queue.apply_fact(Fact::Endpoint { requested: id(1), id: id(3), observed: endpoint });

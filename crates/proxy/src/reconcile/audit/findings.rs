@@ -13,6 +13,9 @@ use crate::observe::{Cause, Drift, Findings, Owner};
 impl Reconciler {
     /// Marks what lists have changed as dirty, with the frontends that use it, and keeps the drift.
     pub(super) fn apply_findings(&mut self, findings: Findings) {
+        if !findings.is_empty() {
+            self.order.forget();
+        }
         let Findings { dirty, mut drift, late } = findings;
         // A local endpoint that appeared or vanished changes the backends of the load balancers that use its address.
         for address in &dirty.addresses {

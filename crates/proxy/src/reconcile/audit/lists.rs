@@ -8,10 +8,10 @@ use super::super::{AuditError, Reconciler};
 use super::{Answer, AuditScope, Pause};
 use crate::network::NamedNetwork;
 use crate::observe::{
-    DeferrableReads, Extent, Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer,
-    Owner, endpoint_record,
+    DeferrableReads, Extent, Findings, ListDetail, ListedEndpoint, Observed, ObservedLoadBalancer, Owner,
+    endpoint_record,
 };
-use crate::plan::{Constraints, ExpectedEndpoint};
+use crate::plan::Constraints;
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
@@ -176,8 +176,8 @@ impl Reconciler {
             let (observed, constraints) = (&Observed::default(), &Constraints::default());
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let endpoint = |address| {
-                let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
-                Some((id, ObservedEndpoint::of(network, &document, Owner::Us)))
+                let expected = planner.expected_endpoint(address)?;
+                Some((planner.id_of(&expected), expected.into_observed()))
             };
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };

@@ -1,0 +1,113 @@
+//! The figures, the file with the stored ones, and their comparison.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::work::{Figure, Size};
+
+/// In percent. Compilers and C libraries differ by a few.
+const TOLERANCE: u64 = 10;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Figures {
+    /// Another one generates other instructions.
+    compiler: String,
+    /// By size and phase.
+    figures: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    pub(super) fn of_compiler(compiler: String) -> Self {
+        Self { compiler, figures: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, size: Size, figures: Vec<Figure>) {
+        self.figures.extend(figures.into_iter().map(|(name, figure)| (format!("{size}, {name}"), figure)));
+    }
+
+    pub(super) fn stored(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("cannot read {}", file.display()))
+    }
+
+    pub(super) fn store(&self, file: &Path) -> Result<()> {
+        let text = format!("{}\n", serde_json::to_string_pretty(self)?);
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.figures.iter().try_for_each(|(name, figure)| writeln!(f, "{figure:>15}  {name}"))
+    }
+}
+
+/// Stored figures, and those of now.
+pub(super) struct Comparison {
+    stored: Figures,
+    now: Figures,
+}
+
+impl Comparison {
+    pub(super) fn of(stored: Figures, now: Figures) -> Self {
+        Self { stored, now }
+    }
+
+    /// Whether a figure is too large, or is not stored. With another compiler, none has to hold.
+    pub(super) fn has_failed(&self) -> bool {
+        self.stored.compiler == self.now.compiler
+            && self.now.figures.iter().any(|(name, now)| self.is_too_large(name, *now))
+    }
+
+    fn is_too_large(&self, name: &str, now: u64) -> bool {
+        self.stored.figures.get(name).is_none_or(|stored| now * 100 > stored * (100 + TOLERANCE))
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:>15} {:>15}", "stored", "now")?;
+        for (name, now) in &self.now.figures {
+            let stored = self.stored.figures.get(name).copied();
+            let remark = match stored {
+                _ if self.is_too_large(name, *now) => "  TOO LARGE",
+                Some(stored) if now * (100 + TOLERANCE) < stored * 100 => "  smaller: store it",
+                _ => "",
+            };
+            writeln!(
+                f,
+                "{:>15} {now:>15}  {name}{remark}",
+                stored.map_or("-".to_owned(), |stored| stored.to_string())
+            )?;
+        }
+        if self.stored.compiler != self.now.compiler {
+            let [stored, now] = [&self.stored, &self.now].map(|figures| &figures.compiler);
+            writeln!(f, "NOT COMPARED: the stored figures are of {stored}, and this is {now}")?;
+        }
+        write!(f, "cargo xtask instructions --accept stores the figures")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(compiler: &str, figures: &[(&str, u64)]) -> Figures {
+        let figures = figures.iter().map(|(name, figure)| ((*name).to_owned(), *figure)).collect();
+        Figures { compiler: compiler.to_owned(), figures }
+    }
+
+    #[test]
+    fn a_figure_that_grows_beyond_the_tolerance_fails() {
+        let has_failed =
+            |compiler, now| Comparison::of(figures("rustc 1", &[("a", 1000)]), figures(compiler, now)).has_failed();
+        assert!(!has_failed("rustc 1", &[("a", 1100)]));
+        assert!(has_failed("rustc 1", &[("a", 1101)]));
+        assert!(has_failed("rustc 1", &[("a", 1000), ("b", 1)]));
+        assert!(!has_failed("rustc 2", &[("a", 2000)]));
+    }
+}
