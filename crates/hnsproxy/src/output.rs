@@ -17,7 +17,7 @@ pub fn print(form: OutputForm, value: &impl Serialize, as_text: impl FnOnce(Layo
     show(form, value, as_text).map(drop)
 }
 
-/// As [`print`], for a command that goes on. Breaks if nobody reads the output any more.
+/// As [`print()`], for a command that goes on. Breaks if nobody reads the output any more.
 ///
 /// # Errors
 /// As [`text`].
@@ -27,11 +27,16 @@ pub fn show(
     as_text: impl FnOnce(Layout) -> String,
 ) -> io::Result<ControlFlow<()>> {
     try_text(&match form {
-        OutputForm::Table => as_text(terminal_layout()),
-        OutputForm::Wide => as_text(Layout::Wide),
+        OutputForm::Table => printable(&as_text(terminal_layout())),
+        OutputForm::Wide => printable(&as_text(Layout::Wide)),
         OutputForm::Json => json(value)?,
         OutputForm::Yaml => yaml(value)?,
     })
+}
+
+/// The text without characters that control a terminal: errors of HNS and names of objects come from other programs.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() && one != '\n' { '\u{fffd}' } else { one }).collect()
 }
 
 /// # Errors
@@ -131,5 +136,10 @@ mod tests {
         let value = ambiguous();
         assert_eq!(serde_saphyr::from_str::<Value>(&yaml(&value).unwrap()).unwrap(), value);
         assert_eq!(serde_json::from_str::<Value>(&json(&value).unwrap()).unwrap(), value);
+    }
+
+    #[test]
+    fn a_text_does_not_control_the_terminal() {
+        assert_eq!(printable("web\u{1b}[2J\r\tx\né"), "web\u{fffd}[2J\u{fffd}\u{fffd}x\né");
     }
 }

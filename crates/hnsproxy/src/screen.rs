@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use crate::output::{terminal_height, try_text};
+use crate::output::{printable, terminal_height, try_text};
 
 /// To the first line.
 const HOME: &str = "\x1b[H";
@@ -35,7 +35,8 @@ impl Screen {
     /// # Errors
     /// As [`try_text`].
     pub fn draw(&self, text: &str) -> io::Result<ControlFlow<()>> {
-        if self.has_escapes { try_text(&frame(text, terminal_height())) } else { try_text(&format!("{text}\n")) }
+        let text = printable(text);
+        if self.has_escapes { try_text(&frame(&text, terminal_height())) } else { try_text(&format!("{text}\n")) }
     }
 }
 

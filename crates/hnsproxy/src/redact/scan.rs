@@ -22,7 +22,7 @@ fn line(mut rest: &str) -> String {
 /// Removes private keys in PEM, with line ends or with `\n` as in JSON. One without an end goes to the end of the text. A text may begin inside of one.
 fn without_keys(text: &str) -> String {
     const BEGIN: &str = "-----BEGIN ";
-    const END: &str = "PRIVATE KEY-----";
+    const END: &str = "-----END ";
     let mut cleaned = String::new();
     let mut rest = begun_before(text);
     while let Some((before, from)) = rest.split_once(BEGIN) {
@@ -34,8 +34,13 @@ fn without_keys(text: &str) -> String {
             continue;
         }
         cleaned.push_str(REMOVED);
-        let body = from.split_once(END).map_or("", |(_, body)| body);
-        rest = body.split_once(END).map_or("", |(_, after)| after);
+        let end = from.split_once(END).map(|(_, end)| end.split_once("-----").map_or("", |(_, after)| after));
+        // Another key begins before the end of this one, which is incomplete.
+        let next = from.find(BEGIN).filter(|next| from.find(END).is_none_or(|end| *next < end));
+        rest = match next {
+            Some(next) => from.get(next..).unwrap_or_default(),
+            None => end.unwrap_or_default(),
+        };
     }
     cleaned.push_str(rest);
     cleaned
@@ -212,6 +217,10 @@ mod tests {
             ("args: --token x9 --region eu", "args: --token (removed) --region eu"),
             ("a -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nb", "a (removed)\nb"),
             ("-----BEGIN PRIVATE KEY-----\\nMII", "(removed)"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMII\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\nb",
+                "(removed)(removed)\nb",
+            ),
             ("MIIabc\nMII=\n-----END PRIVATE KEY-----\nnext", "next"),
             ("two: password=a secret=b", "two: password=(removed) secret=(removed)"),
         ] {

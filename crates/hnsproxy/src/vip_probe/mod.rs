@@ -1,5 +1,5 @@
 //! Probes cluster IPs from this node (`--probe-vips`): HNS can have a load balancer as it was written, and the virtual switch does not forward
-//! it. All sockets are on the background thread. The [`Tracker`] decides, and the control loop gets a [`ProbeReport`] when it has changed.
+//! it. All sockets are on the background thread. The tracker decides, and the control loop gets a [`ProbeReport`] when it has changed.
 
 mod ask;
 mod target;

@@ -1,5 +1,6 @@
 //! What the running hnsproxy says: its pages, and its explanations of Services with problems.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -122,13 +123,46 @@ fn part(name: &str, page: Result<String, String>) -> Part {
 
 fn log_file(status: &str) -> Option<PathBuf> {
     let status: Value = serde_json::from_str(status).ok()?;
-    Some(status.pointer("/log/file")?.as_str()?.into())
+    let file = PathBuf::from(status.pointer("/log/file")?.as_str()?);
+    // The folder of the process is not known, and a path of another host would send credentials of Windows to it.
+    Some(file).filter(|file| file.is_absolute() && !file.to_string_lossy().starts_with(r"\\"))
 }
 
 /// The names of the first Services of `/debug/services`.
 fn services(page: &str) -> Vec<String> {
     let Ok(page) = serde_json::from_str::<Value>(page) else { return Vec::new() };
     let services = page.get("services").and_then(Value::as_array).into_iter().flatten();
-    let names = services.filter_map(|service| service.get("service")?.as_str().map(str::to_owned));
-    names.take(MAX_EXPLAINED).collect()
+    let names = services.filter_map(|service| service.get("service")?.as_str()).filter(|name| is_service_name(name));
+    // Each is the name of a part, which an archive has once.
+    let names: BTreeSet<_> = names.map(str::to_owned).collect();
+    names.into_iter().take(MAX_EXPLAINED).collect()
+}
+
+/// Whether a text is `NAMESPACE/NAME` with characters of Kubernetes names: another program may answer.
+fn is_service_name(text: &str) -> bool {
+    let is_name = |part: &str| {
+        !part.is_empty() && part.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
+    };
+    text.split_once('/').is_some_and(|(namespace, name)| is_name(namespace) && is_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_services_are_those_of_kubernetes_and_each_is_taken_once() {
+        let page = r#"{"services": [
+            {"service": "shop/web"}, {"service": "shop/web"}, {"service": "..\\x/web"}, {"service": "web"}, {"service": 1}
+        ]}"#;
+        assert_eq!(services(page), ["shop/web"]);
+    }
+
+    #[test]
+    fn a_log_file_has_a_local_path() {
+        let of = |file: &str| log_file(&serde_json::json!({"log": {"file": file}}).to_string());
+        let local = if cfg!(windows) { r"C:\k\log.txt" } else { "/k/log.txt" };
+        assert_eq!(of(local), Some(local.into()));
+        assert_eq!((of("log.txt"), of(r"\\server\share\log.txt")), (None, None));
+    }
 }
