@@ -15,7 +15,8 @@ use object::{Object, ObjectSection, pod};
 
 /// `LOAD_LIBRARY_SEARCH_SYSTEM32`.
 const FROM_SYSTEM32: u16 = 0x800;
-const SIZE: usize = size_of::<ImageLoadConfigDirectory64>();
+/// The size of the constant in bytes, that of newer versions of the directory.
+const SIZE: usize = 0x140;
 
 /// Lets the data directory of the header refer to the load configuration. Does nothing if it does already.
 pub(crate) fn enter(program: &Path) -> Result<()> {
