@@ -3,6 +3,7 @@
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success and 1 for a failure; for `wine`, it is that of the program.
 #![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
+mod archive;
 mod bench;
 mod chaos;
 mod cluster;

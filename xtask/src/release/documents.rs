@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::archive::Files;
+use crate::archive::Files;
 use crate::process::{cargo, run};
 
 pub(super) fn build() -> Result<Files> {

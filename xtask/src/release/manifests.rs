@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::archive::Files;
 use super::{msi, template};
+use crate::archive::Files;
 
 /// Each template of `packaging/`, with its path.
 macro_rules! templates {

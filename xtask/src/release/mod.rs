@@ -1,6 +1,5 @@
 //! Makes all files of a release from a commit: the same bytes for the same commit, except for signatures.
 
-mod archive;
 mod bill;
 mod documents;
 mod guid;
@@ -19,11 +18,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use crate::archive::{self, Files};
 use crate::hash::sha256;
 use crate::process::{print, say};
 use crate::source::{self, Source};
 use crate::{folder, image, program, tools};
-use archive::Files;
 use bill::Package;
 use signature::Keys;
 

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
-use super::archive::Files;
 use super::{guid, template};
+use crate::archive::Files;
 use crate::hash::sha256;
 use crate::process::output;
 

@@ -8,10 +8,10 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// Files by their path, with slashes.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// A zip of files below one folder.
-pub(super) fn zip(folder: &str, files: &Files) -> Result<Vec<u8>> {
+pub(crate) fn zip(folder: &str, files: &Files) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))
@@ -27,7 +27,7 @@ pub(super) fn zip(folder: &str, files: &Files) -> Result<Vec<u8>> {
 }
 
 /// A tar of files, in their order.
-pub(super) fn tar(files: &Files) -> Result<Vec<u8>> {
+pub(crate) fn tar(files: &Files) -> Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_ustar();
