@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 
 use anyhow::Result;
+use flate2::{Compression, GzBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -36,6 +37,14 @@ pub(crate) fn tar(files: &Files) -> Result<Vec<u8>> {
         builder.append_data(&mut header, path, content.as_slice())?;
     }
     Ok(builder.into_inner()?)
+}
+
+/// A compressed tar of files below one folder.
+pub(crate) fn tar_gz(folder: &str, files: &Files) -> Result<Vec<u8>> {
+    let files = files.iter().map(|(path, content)| (format!("{folder}/{path}"), content.clone())).collect();
+    let mut gzip = GzBuilder::new().write(Vec::new(), Compression::best());
+    gzip.write_all(&tar(&files)?)?;
+    Ok(gzip.finish()?)
 }
 
 #[cfg(test)]

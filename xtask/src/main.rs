@@ -6,6 +6,7 @@
 mod archive;
 mod bench;
 mod chaos;
+mod chart;
 mod cluster;
 mod folder;
 mod fuzz;
@@ -21,6 +22,7 @@ mod mutants;
 mod outage;
 mod process;
 mod program;
+mod python;
 mod record;
 mod release;
 mod reproducible;
@@ -52,6 +54,8 @@ enum Task {
     Windows(windows::Arguments),
     /// Build the container images for HostProcess containers, as an OCI layout.
     Image(image::Arguments),
+    /// Check the Helm chart, and the manifests of deploy/kubernetes that are rendered from it.
+    Chart(chart::Arguments),
     /// Make all files of a release: zip, installer, images, bill of materials, checksums, signatures.
     Release(release::Arguments),
     /// Run a Windows program under Wine, in a prefix of the workspace.
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Windows(arguments) => windows::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
+        Task::Chart(arguments) => chart::run(&arguments),
         Task::Release(arguments) => release::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),

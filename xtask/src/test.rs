@@ -58,7 +58,7 @@ fn here(packages: &[String]) -> Result<()> {
     }
     // cargo-nextest does not show the output of a test that succeeds.
     for tools in tools::ALL.iter().filter(|tools| !tools.are_here()) {
-        say(format_args!("SKIPPED: {}; their programs are in the Debian packages {}", tools.purpose, tools.packages()));
+        say(format_args!("{}", tools.skipped()));
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;

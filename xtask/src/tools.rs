@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::process::find;
+use crate::python::Environment;
 use crate::system;
 
 #[derive(Debug)]
@@ -12,24 +13,28 @@ pub(crate) struct Tools {
     programs: &'static [&'static str],
     /// The Debian packages that have the programs.
     packages: &'static [&'static str],
+    python: Option<&'static Environment>,
 }
 
 pub(crate) const MONITORING: Tools = Tools {
     purpose: "tests of alert rules and dashboards",
     programs: &["prometheus", "promtool"],
     packages: &["prometheus"],
+    python: None,
 };
 
 pub(crate) const IMAGE: Tools = Tools {
     purpose: "tests of the container image",
     programs: &["skopeo", "umoci", "hivexml", "docker-registry"],
     packages: &["skopeo", "umoci", "libhivex-bin", "docker-registry"],
+    python: None,
 };
 
 pub(crate) const BROWSER: Tools = Tools {
     purpose: "tests of the page /ui/",
     programs: &["chromium", "chromedriver"],
     packages: &["chromium", "chromium-driver"],
+    python: None,
 };
 
 /// Also for a release itself.
@@ -37,24 +42,48 @@ pub(crate) const RELEASE: Tools = Tools {
     purpose: "files of a release and their tests",
     programs: &["wixl", "msibuild", "msiinfo", "osslsigncode", "openssl", "minisign"],
     packages: &["wixl", "msitools", "osslsigncode", "openssl", "minisign"],
+    python: None,
 };
 
+pub(crate) const CHART: Tools =
+    Tools { purpose: "tests of the Helm chart", programs: &[], packages: &[], python: Some(&CHART_PYTHON) };
+
+/// Helm, and the schemas of Kubernetes.
+pub(crate) const CHART_PYTHON: Environment =
+    Environment { name: "python-chart", requirements: include_str!("chart/requirements.txt") };
+
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 4] = [MONITORING, IMAGE, BROWSER, RELEASE];
+pub(crate) const ALL: [Tools; 5] = [MONITORING, IMAGE, BROWSER, RELEASE, CHART];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {
+        self.programs_are_here() && self.python.is_none_or(Environment::is_here)
+    }
+
+    fn programs_are_here(&self) -> bool {
         self.programs.iter().all(|program| find(program).is_some())
     }
 
     /// Installs them if they are missing.
     pub(crate) fn need(&self) -> Result<()> {
-        if self.are_here() { Ok(()) } else { system::need_packages(self.packages, self.purpose) }
+        if !self.programs_are_here() {
+            system::need_packages(self.packages, self.purpose)?;
+        }
+        self.python.map_or(Ok(()), |environment| environment.need(self.purpose))
     }
 
-    /// The packages, for a message.
-    pub(crate) fn packages(&self) -> String {
-        self.packages.join(" ")
+    /// Why tests are skipped, for a message.
+    pub(crate) fn skipped(&self) -> String {
+        format!("SKIPPED: {}; missing {}", self.purpose, self.names())
+    }
+
+    fn names(&self) -> String {
+        match self.python {
+            Some(environment) => {
+                format!("the Python packages in target/{}, which cargo xtask chart installs", environment.name)
+            }
+            None => format!("the Debian packages {}", self.packages.join(" ")),
+        }
     }
 
     /// Whether a test has its tools. A message says if it is skipped.
@@ -64,9 +93,9 @@ impl Tools {
     #[cfg(test)]
     pub(crate) fn found_for_test(&self) -> bool {
         let found = self.are_here();
-        assert!(found || !crate::process::is_in_ci(), "missing programs for {}: {:?}", self.purpose, self.programs);
+        assert!(found || !crate::process::is_in_ci(), "{}: missing {}", self.purpose, self.names());
         if !found {
-            crate::process::say(format_args!("SKIPPED: {}; the Debian packages {}", self.purpose, self.packages()));
+            crate::process::say(format_args!("{}", self.skipped()));
         }
         found
     }
