@@ -1,7 +1,7 @@
 //! A test for each file of `tests/installers` (see [`Installer`]): the command line by which an installer starts kube-proxy starts hnsproxy
 //! with `--once`, on a host like those of the installer, and HNS is in sync, or the error names what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use test_api_server::{ApiServer, Credentials};
 
+use crate::manifest::{MOUNT_POINT, Manifest, needed};
 use crate::support::hns::Hns;
 use crate::support::program::{command, ended};
 use crate::support::recording::{host, objects, recorded};
@@ -30,9 +31,15 @@ struct Installer {
     /// The name of the Node.
     #[serde(default = "recorded_node")]
     node: String,
+    /// The name of the host, if it is another one.
+    host_name: Option<String>,
     /// The environment that the installer sets.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// A manifest of `deploy/kubernetes`, which has the environment, the arguments and the files.
+    manifest: Option<String>,
+    /// With a manifest, in addition to its arguments.
+    #[serde(default)]
     arguments: Vec<String>,
     /// Where the installer writes the kubeconfig.
     kubeconfig: Option<String>,
@@ -63,16 +70,37 @@ pub(crate) fn trials() -> impl Iterator<Item = Trial> {
     files.into_iter().map(|file| {
         let name = file.file_stem().unwrap().to_str().unwrap();
         Trial::test(format!("installers::{name}"), move || {
-            let installer: Installer = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
+            let mut installer: Installer = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
             assert!(!installer.source.is_empty());
-            installer.check();
+            let manifest = installer.manifest.as_deref().map(Manifest::read);
+            if let Some(manifest) = &manifest {
+                installer.take(manifest);
+            }
+            let server = installer.check();
+            if let Some(manifest) = &manifest {
+                let requested: BTreeSet<_> = server.received().iter().map(needed).collect();
+                let missing: Vec<_> = requested.difference(&manifest.rights()).cloned().collect();
+                assert!(missing.is_empty(), "the ClusterRole lacks {missing:?}");
+                let nodes = server.received().into_iter().filter(|request| request.path == "/api/v1/nodes");
+                let names: BTreeSet<_> = nodes.map(|request| request.query["fieldSelector"].clone()).collect();
+                assert_eq!(names, [format!("metadata.name={}", installer.node)].into());
+            }
             Ok(())
         })
     })
 }
 
 impl Installer {
-    fn check(&self) {
+    /// Adds what a manifest has.
+    fn take(&mut self, manifest: &Manifest) {
+        self.environment.extend(manifest.environment(&self.node));
+        self.arguments.splice(0..0, manifest.arguments(&self.node));
+        self.files.extend(manifest.files());
+        self.service_account = Some(MOUNT_POINT.to_owned());
+    }
+
+    /// Returns the API server that the program has asked.
+    fn check(&self) -> ApiServer {
         let (directory, hns, server) = (tempfile::tempdir().unwrap(), self.hns(), ApiServer::start_tls().unwrap());
         server.load(serde_json::from_str(&self.renamed(&objects(&self.host).to_string())).unwrap()).unwrap();
         let root = directory.path();
@@ -100,6 +128,7 @@ impl Installer {
         for file in &self.writes {
             assert!(root.join(file).is_file(), "{file} was not written: {}", ended.stderr);
         }
+        server
     }
 
     /// A text with the name of the Node instead of that of the recording.
@@ -110,7 +139,7 @@ impl Installer {
     /// The host of the recording, with the network and the endpoints of the installer.
     fn hns(&self) -> Hns {
         let mut host = host(&self.host);
-        host.node.clone_from(&self.node);
+        host.node.clone_from(self.host_name.as_ref().unwrap_or(&self.node));
         let network = host.objects.iter_mut().find(|object| object["_kind"] == "Network").unwrap();
         network["Name"] = self.network.as_str().into();
         let network = network["ID"].clone();

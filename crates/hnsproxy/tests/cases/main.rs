@@ -8,6 +8,7 @@
 )]
 
 mod installers;
+mod manifest;
 mod recordings;
 mod scenario;
 mod scenarios;
