@@ -11,6 +11,7 @@ mod sbom;
 mod signature;
 mod template;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use crate::archive::{self, Files};
 use crate::hash::sha256;
 use crate::process::{print, say};
 use crate::source::{self, Source};
-use crate::{folder, image, program, tools};
+use crate::{chart, folder, image, program, tools};
 use bill::Package;
 use signature::Keys;
 
@@ -54,6 +55,10 @@ struct Input {
     /// Completions and man pages.
     documents: Files,
     packages: Vec<Package>,
+    /// The archive of the Helm chart.
+    chart: Vec<u8>,
+    /// What the chart renders for each CNI.
+    manifests: BTreeMap<String, String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -74,6 +79,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         program: fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?,
         documents: documents::build()?,
         packages: bill::read()?,
+        chart: chart::package()?,
+        manifests: chart::read()?,
     };
     let files = files(&input, keys)?;
     let folder = match output {
@@ -89,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn files(input: &Input, keys: &Keys) -> Result<Files> {
-    let Input { version, source, program, documents, packages } = input;
+    let Input { version, source, program, documents, packages, chart, manifests } = input;
     let url = env!("CARGO_PKG_REPOSITORY");
     let name = |end: &str| format!("hnsproxy-{version}-{end}");
     let program = keys.authenticode(program::NAME, program.clone(), url)?;
@@ -129,6 +136,8 @@ fn files(input: &Input, keys: &Keys) -> Result<Files> {
     files.insert(installer_name, installer);
     files.insert(name("windows-amd64.zip"), archive::zip(&format!("hnsproxy-{version}"), &zip)?);
     files.insert(name("image.tar"), archive::tar(images.layout.files())?);
+    files.insert(name("chart.tgz"), chart.clone());
+    files.extend(manifests.iter().map(|(file, text)| (name(&format!("kubernetes-{file}")), text.clone().into_bytes())));
     files.insert(name("sbom.cdx.json"), serde_json::to_vec_pretty(&sbom::document(packages, source))?);
     let manifest = manifest(version, source, &images.tags, &files);
     files.insert("manifest.json".to_owned(), serde_json::to_vec_pretty(&manifest)?);

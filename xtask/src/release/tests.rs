@@ -1,6 +1,6 @@
 //! Tests of a whole release of a program that is only a text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use cyclonedx_bom::models::bom::Bom;
@@ -30,6 +30,8 @@ fn input() -> Input {
         program: b"MZ".to_vec(),
         documents: Files::from([("man/hnsproxy.1".to_owned(), b".TH".to_vec())]),
         packages: vec![package("hnsproxy", "Apache-2.0", &[&library]), library],
+        chart: b"chart".to_vec(),
+        manifests: BTreeMap::from([("azure.yaml".to_owned(), "kind: DaemonSet\n".to_owned())]),
     }
 }
 
@@ -49,7 +51,9 @@ fn a_release_has_these_files_each_time_with_the_same_bytes() {
             "chocolatey/hnsproxy.nuspec",
             "chocolatey/tools/chocolateyInstall.ps1",
             "chocolatey/tools/chocolateyUninstall.ps1",
+            "hnsproxy-1.2.3-chart.tgz",
             "hnsproxy-1.2.3-image.tar",
+            "hnsproxy-1.2.3-kubernetes-azure.yaml",
             "hnsproxy-1.2.3-sbom.cdx.json",
             "hnsproxy-1.2.3-windows-amd64.msi",
             "hnsproxy-1.2.3-windows-amd64.zip",
