@@ -32,6 +32,10 @@ pub(crate) const BROWSER: Tools = Tools {
     packages: &["chromium", "chromium-driver"],
 };
 
+/// Beside mdbook, which is not in Debian.
+pub(crate) const BOOK: Tools =
+    Tools { purpose: "links of the book", programs: &["linkchecker"], packages: &["linkchecker"] };
+
 /// Also for a release itself.
 pub(crate) const RELEASE: Tools = Tools {
     purpose: "files of a release and their tests",
@@ -40,7 +44,7 @@ pub(crate) const RELEASE: Tools = Tools {
 };
 
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 4] = [MONITORING, IMAGE, BROWSER, RELEASE];
+pub(crate) const ALL: [Tools; 5] = [MONITORING, IMAGE, BROWSER, BOOK, RELEASE];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {
