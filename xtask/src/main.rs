@@ -5,6 +5,7 @@
 
 mod archive;
 mod bench;
+mod book;
 mod chaos;
 mod chart;
 mod cluster;
@@ -81,6 +82,8 @@ enum Task {
     Lab(lab::Arguments),
     /// Run unit, integration and documentation tests.
     Test(test::Arguments),
+    /// Build the book of docs/ as a website, and check its links.
+    Book,
     /// Check module cycles, files outside of the module tree, file headers, and pages of docs.
     Lint,
 }
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Lab(arguments) => lab::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Book => book::run(),
         Task::Lint => lint::run(),
     };
     result.unwrap_or_else(|error| {

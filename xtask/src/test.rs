@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
+use crate::book;
 use crate::process::{self, output, run as run_command, say, status};
 use crate::soak;
 use crate::tools;
@@ -66,6 +67,9 @@ fn here(packages: &[String]) -> Result<()> {
         ensure!(failures.is_empty(), "soak test: {}", failures.join("; "));
         #[cfg(target_os = "linux")]
         crate::lab::test()?;
+        if !book::test()? {
+            say(format_args!("SKIPPED: the book; cargo xtask book installs its tools"));
+        }
         // In CI, missing tools are installed. Elsewhere they are not, since they take about 1 GB.
         if process::is_in_ci() || windows::tools_are_here() && wine::tools_are_here() {
             wine_bench::run(&wine_bench::Arguments::default())?;

@@ -37,6 +37,10 @@ pub(crate) const BROWSER: Tools = Tools {
     python: None,
 };
 
+/// Beside mdbook, which is not in Debian.
+pub(crate) const BOOK: Tools =
+    Tools { purpose: "links of the book", programs: &["linkchecker"], packages: &["linkchecker"], python: None };
+
 /// Also for a release itself.
 pub(crate) const RELEASE: Tools = Tools {
     purpose: "files of a release and their tests",
@@ -53,7 +57,7 @@ pub(crate) const CHART_PYTHON: Environment =
     Environment { name: "python-chart", requirements: include_str!("chart/requirements.txt") };
 
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 5] = [MONITORING, IMAGE, BROWSER, RELEASE, CHART];
+pub(crate) const ALL: [Tools; 6] = [MONITORING, IMAGE, BROWSER, BOOK, RELEASE, CHART];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {

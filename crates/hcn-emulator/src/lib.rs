@@ -51,3 +51,8 @@ pub use host::{Host, HostError};
 pub use journal::Entry;
 pub use remote::Remote;
 pub use service::Service;
+
+/// Tests the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

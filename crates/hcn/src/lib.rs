@@ -42,3 +42,8 @@ pub use windows::Windows;
 
 /// The id of an HNS object. Compared as a value, since HNS prints ids in upper or lower case, depending on the API.
 pub type Guid = uuid::Uuid;
+
+/// Tests the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,10 +10,12 @@
 //! - installing, running, stopping and uninstalling the service;
 //! - replacing the program of kube-proxy's service, and going back, also after a failed start and a killed process;
 //! - the conformance suite as a Windows program;
+//! - the examples of the crate `hcn`;
 //! - the DLLs with many threads, large documents, notifications and many calls.
 //!
 //! This does not test the real HNS.
 
+mod examples;
 mod file;
 mod pages;
 mod probe;
@@ -52,7 +54,7 @@ pub(crate) struct Rig {
 impl Rig {
     /// Builds the release and prepares Wine.
     pub(crate) fn ready() -> Result<Self> {
-        let packages = ["hnsproxy", "hcn-emulator", "hcn-emulator-dll"];
+        let packages = ["hnsproxy", "hcn", "hcn-emulator", "hcn-emulator-dll"];
         let programs = windows::build(&windows::Arguments::release_of(&packages).with_examples())?;
         Ok(Self { prefix: prefix_with(&programs)?, programs })
     }
@@ -155,6 +157,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 probe::leaves_nothing(&one, &build, killed_at, &here, &program, prefix)
             });
         }
+        cases.run("hcn examples", || examples::run(&one, &rig));
         cases.run("hnsproxy.exe as a service", || service::runs(&one, &here, &program, prefix));
         cases.run("hnsproxy.exe in the place of kube-proxy", || replacement::runs(&one, &program, prefix));
     }

@@ -91,15 +91,15 @@ fn checked(port: u16) -> Value {
 }
 
 /// The program on a Service whose health check has a taken port, and two more ports that are taken.
-struct TakenPorts {
-    live: Live,
+pub(super) struct TakenPorts {
+    pub(super) live: Live,
     first: Value,
     others: [(TcpListener, u16); 2],
     _listener: TcpListener,
 }
 
 impl TakenPorts {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let [(listener, port), one, other] = [(); 3].map(|()| {
             let listener = TcpListener::bind("0.0.0.0:0").unwrap();
             let port = listener.local_addr().unwrap().port();
@@ -113,7 +113,7 @@ impl TakenPorts {
     }
 
     /// Moves the health check to another taken port, and waits for the Event to have a count.
-    fn fail_again(&self, number: usize, count: u32) -> Value {
+    pub(super) fn fail_again(&self, number: usize, count: u32) -> Value {
         self.live.cluster.server.put(checked(self.others[number].1)).unwrap();
         wait_for_event(&self.live.cluster, HEALTH_CHECK_FAILED, |event| event["series"]["count"] == count)
     }

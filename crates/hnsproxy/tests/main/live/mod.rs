@@ -5,6 +5,7 @@ mod events;
 mod follow;
 mod node;
 mod outage;
+mod permissions;
 #[cfg(unix)]
 mod plugin;
 mod secrets;

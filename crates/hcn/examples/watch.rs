@@ -1,0 +1,47 @@
+//! Prints the next notifications of HNS, such as attached endpoints: `watch [COUNT]`, 10 by default.
+//!
+//! Exit code 1 if HNS is unavailable, or stops.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+
+use hcn::{Event, Hcn};
+
+#[cfg_attr(not(windows), expect(dead_code, reason = "HNS is part of Windows"))]
+fn watch(hns: &Arc<dyn Hcn>) -> Result<(), String> {
+    let count = match std::env::args().nth(1) {
+        Some(count) => count.parse().map_err(|error| format!("invalid COUNT {count:?}: {error}"))?,
+        None => 10,
+    };
+    let (sender, receiver) = mpsc::channel();
+    // The listener runs on a thread of HNS and must not block. The subscription ends when it is dropped.
+    let listener = Box::new(move |notification| drop(sender.send(notification)));
+    let _subscription = hns.subscribe(listener).map_err(|error| error.to_string())?;
+    println!("waiting for {count} notifications");
+    for notification in receiver.iter().take(count) {
+        println!("{:?} {:?} {}", notification.event, notification.status, notification.document);
+        if notification.event == Event::ServiceDisconnect {
+            return Err("HNS has stopped; subscribe again once it runs".into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn main() -> ExitCode {
+    let hns: Arc<dyn Hcn> = Arc::new(hcn::Windows::new());
+    match watch(&hns) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(windows))]
+fn main() -> ExitCode {
+    eprintln!("error: HNS is part of Windows");
+    ExitCode::FAILURE
+}
