@@ -2,9 +2,9 @@
 //! missing.
 
 mod cluster;
-mod dns;
 mod hns;
 mod host;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use cluster_source::{Catalog, error_chain};
 use proxy::{Host, Settings};
 
 use super::super::bounded::begin;
-use super::dns::ask;
+use super::ask::{codes, connections};
 use super::facts::{Facts, ProcessFacts, SettingsFacts, Source};
 use crate::cli::{DoctorArgs, ProxyArgs};
 use crate::config::{Config, METRICS_ADDRESS};
@@ -73,13 +73,16 @@ pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathere
         }
         Err(error) => (Err(error.clone()), Err(error)),
     };
-    let dns = match (&on_windows, &catalog) {
+    let asked = match (&on_windows, &catalog) {
         (Ok(()), Ok(_)) if args.proxy.source.from.is_some() => Err(cluster::FROM_FILES.to_owned()),
-        (Ok(()), Ok(catalog)) => {
-            let servers = dns::servers(catalog);
-            Ok(begin(HOST_LIMIT, move || ask(servers)))
-        }
+        (Ok(()), Ok(catalog)) => Ok((servers::dns(catalog), servers::kubernetes(catalog))),
         (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
+    };
+    let (dns, kubernetes) = match asked {
+        Ok((dns, kubernetes)) => {
+            (Ok(begin(HOST_LIMIT, move || codes(dns))), Ok(begin(HOST_LIMIT, move || connections(kubernetes))))
+        }
+        Err(reason) => (Err(reason.clone()), Err(reason)),
     };
     let settings = hns
         .opened()
@@ -107,6 +110,7 @@ pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathere
         node_ports: catalog.as_ref().map(|catalog| cluster::node_ports(catalog)).map_err(Clone::clone),
         api_server,
         dns: dns.and_then(|dns| dns.wait()),
+        kubernetes: kubernetes.and_then(|kubernetes| kubernetes.wait()),
         process: process.and_then(|(address, process)| {
             let answered = process.wait().and_then(|answered| answered);
             answered.map_err(|reason| format!("cannot query hnsproxy at {address}: {reason}"))

@@ -1,9 +1,9 @@
 //! `doctor`: checks a node, and says what is wrong, why, and what to do.
 
 mod api_server;
+mod ask;
 mod check;
 mod checks;
-mod dns;
 mod facts;
 mod gather;
 mod port_ranges;
