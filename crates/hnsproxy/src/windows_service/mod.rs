@@ -2,10 +2,13 @@
 //!
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
 //! at the end. [`install`] and [`uninstall`] print each change that they make. [`replace`] replaces the program of kube-proxy with this one,
-//! [`restore`] restores it, and [`status`] shows which of them runs.
+//! [`restore`] restores it, and [`status`] shows which of them runs. [`installed`] finds the service that runs hnsproxy.
 
 mod command_line;
 pub mod event_log;
+mod installed;
+#[cfg(windows)]
+mod installed_search;
 mod lifecycle;
 #[cfg(windows)]
 mod manager;
@@ -25,6 +28,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use command_line::is_relative;
+pub use installed::Installed;
+#[cfg(not(windows))]
+pub use installed::installed;
+#[cfg(windows)]
+pub use installed_search::installed;
 #[cfg(windows)]
 pub use manager::{install, uninstall};
 #[cfg(windows)]

@@ -10,6 +10,8 @@ use super::ServiceError;
 use super::command_line::same_path;
 use super::search::{self, Configuration, Hosted, Local};
 
+/// The names that installers give the service: that of the Windows guides, and that of AKS.
+pub(super) const NAMES: [&str; 2] = ["kube-proxy", "kubeproxy"];
 /// The registry key of the services.
 const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
 /// `ERROR_SERVICE_ALREADY_RUNNING`.
@@ -41,6 +43,18 @@ pub(super) fn command_line(service: &Service) -> String {
     service.query_config().map(|config| config.executable_path.display().to_string()).unwrap_or_default()
 }
 
+/// How a service is registered, without a right to ask the SCM.
+pub(super) fn registered(name: &str) -> Option<Configuration> {
+    let key = winreg::HKLM.open_subkey(format!(r"{SERVICES}\{name}")).ok()?;
+    Some(Configuration { image_path: key.get_value("ImagePath").ok()?, hosted: hosted(name) })
+}
+
+/// The names of all services and drivers.
+pub(super) fn services() -> Vec<String> {
+    let services = winreg::HKLM.open_subkey(SERVICES);
+    services.map(|services| services.enum_keys().flatten().collect()).unwrap_or_default()
+}
+
 /// How the SCM starts a service, and what a service host has in its parameters.
 pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
     Configuration { image_path: command_line(service), hosted: hosted(name) }
@@ -48,12 +62,9 @@ pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
 
 /// Whether another service runs this program.
 pub(super) fn is_used_elsewhere(program: &str, name: &str) -> bool {
-    let Ok(services) = winreg::HKLM.open_subkey(SERVICES) else { return false };
-    let others = services.enum_keys().flatten().filter(|other| !other.eq_ignore_ascii_case(name));
-    others.filter_map(|other| services.open_subkey(other).ok()?.get_value("ImagePath").ok()).any(|image_path| {
-        let configuration = Configuration { image_path, hosted: None };
-        same_path(&search::program(&configuration, &Local).program, program)
-    })
+    let others = services().into_iter().filter(|other| !other.eq_ignore_ascii_case(name));
+    let mut configurations = others.filter_map(|other| registered(&other));
+    configurations.any(|configuration| same_path(&search::program(&configuration, &Local).program, program))
 }
 
 /// NSSM and srvany have the program in the key `Parameters` of the service.
