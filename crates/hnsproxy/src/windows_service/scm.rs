@@ -22,6 +22,8 @@ const DOES_NOT_EXIST: i32 = 1060;
 const NOT_ACTIVE: i32 = 1062;
 /// In seconds. A shutdown completes the HNS call in progress and sends the last Events.
 const STOP_TIMEOUT: u64 = 60;
+/// In seconds. The SCM itself waits for 30 s.
+const START_TIMEOUT: u64 = 60;
 const POLLS_PER_SECOND: u64 = 10;
 
 pub(super) fn connect(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
@@ -92,6 +94,19 @@ pub(super) fn start(name: &str, service: &Service) -> Result<(), ServiceError> {
         Err(error) if code(&error) != Some(ALREADY_RUNNING) => Err(failed(format!("start service {name}"), error)),
         _ => Ok(()),
     }
+}
+
+/// Starts a service, and waits until it runs. Its process reports that once it has its configuration.
+pub(super) fn start_and_wait(name: &str, service: &Service) -> Result<(), ServiceError> {
+    start(name, service)?;
+    for _ in 0..START_TIMEOUT * POLLS_PER_SECOND {
+        match state(name, service)? {
+            ServiceState::Running => return Ok(()),
+            ServiceState::Stopped => return Err(ServiceError::StoppedAfterStart(name.to_owned())),
+            _ => pause(),
+        }
+    }
+    Err(ServiceError::StartTimeout { name: name.to_owned(), seconds: START_TIMEOUT })
 }
 
 /// Stops a service, and waits until it has stopped.
