@@ -39,8 +39,14 @@ pub(crate) const RELEASE: Tools = Tools {
     packages: &["wixl", "msitools", "osslsigncode", "openssl", "minisign"],
 };
 
+pub(crate) const INSTALLER: Tools = Tools {
+    purpose: "tests of the installer under Wine",
+    programs: &["wixl", "msibuild", "wine", "x86_64-w64-mingw32-gcc"],
+    packages: &["wixl", "msitools", "wine", "wine64", "gcc-mingw-w64-x86-64"],
+};
+
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 4] = [MONITORING, IMAGE, BROWSER, RELEASE];
+pub(crate) const ALL: [Tools; 5] = [MONITORING, IMAGE, BROWSER, RELEASE, INSTALLER];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {
