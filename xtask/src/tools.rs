@@ -49,6 +49,13 @@ pub(crate) const RELEASE: Tools = Tools {
     python: None,
 };
 
+pub(crate) const INSTALLER: Tools = Tools {
+    purpose: "tests of the installer under Wine",
+    programs: &["wixl", "msibuild", "wine", "x86_64-w64-mingw32-gcc"],
+    packages: &["wixl", "msitools", "wine", "wine64", "gcc-mingw-w64-x86-64"],
+    python: None,
+};
+
 pub(crate) const CHART: Tools =
     Tools { purpose: "tests of the Helm chart", programs: &[], packages: &[], python: Some(&CHART_PYTHON) };
 
@@ -57,7 +64,7 @@ pub(crate) const CHART_PYTHON: Environment =
     Environment { name: "python-chart", requirements: include_str!("chart/requirements.txt") };
 
 /// All tools that are installed in CI before the tests.
-pub(crate) const ALL: [Tools; 6] = [MONITORING, IMAGE, BROWSER, BOOK, RELEASE, CHART];
+pub(crate) const ALL: [Tools; 7] = [MONITORING, IMAGE, BROWSER, BOOK, RELEASE, INSTALLER, CHART];
 
 impl Tools {
     pub(crate) fn are_here(&self) -> bool {

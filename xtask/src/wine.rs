@@ -62,6 +62,12 @@ impl Prefix {
         Self::prepare(folder::target()?.join("wine"))
     }
 
+    /// A prefix in a folder of its own, ready.
+    #[cfg(test)]
+    pub(crate) fn in_folder(folder: PathBuf) -> Result<Self> {
+        Self::prepare(folder)
+    }
+
     /// A prefix with the same drive C but without drive Z, with which Wine resolves paths like `/var` on this system. Programs need their
     /// path on drive C.
     pub(crate) fn without_drive_z(&self) -> Result<Self> {

@@ -117,13 +117,14 @@ pub(crate) fn build_with_route<'a>(
 
 /// Starts the probe of cluster IPs. It outlives a change of the configuration.
 fn vip_probe(context: &Context<'_>, route: Route) -> Task {
-    let Context { args, events, store, metrics, background, .. } = context;
-    let events = events.clone();
+    let Context { args, hns, events, store, metrics, background, .. } = context;
+    let (events, overdue) = (events.clone(), hns.overdue_calls());
     let probe = VipProbe {
         interval: args.probe.interval,
         repairs: args.probe.repairs,
         store: store.clone(),
         metrics: metrics.clone(),
+        is_overdue: Box::new(move || overdue().is_some()),
         send: Box::new(move |report| events.send(Event::Probed(report))),
         route,
     };

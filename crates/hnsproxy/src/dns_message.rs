@@ -1,5 +1,7 @@
 //! A DNS query, and the code of a message that answers it ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
 
+/// How often a query is sent over UDP, at equal intervals, within the time limit of its answer: a single lost datagram shows nothing about the server.
+pub const SENDS: u32 = 3;
 /// A name that the DNS of a cluster with the default domain answers itself, without asking another server.
 const NAME: [&str; 5] = ["kubernetes", "default", "svc", "cluster", "local"];
 /// The bytes of a message before its questions.

@@ -8,7 +8,9 @@ use super::DoctorArgs;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  On the node, with the flags of the hnsproxy that runs there:
+  On the node, with the flags of the installed service:
+    hnsproxy bundle node.zip
+  On the node, with the flags of an hnsproxy that runs without a service:
     hnsproxy bundle node.zip --config=C:\\k\\kube-proxy.yaml
   On any computer, with the flags that arguments.json of the bundle has:
     hnsproxy plan --from node.zip --hns emulated:node.zip --enable-dsr=true

@@ -24,8 +24,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use proxy::model::ServiceName;
 
+use crate::config::Flags;
 pub use crate::config::LogFormat;
-use crate::config::{Flags, METRICS_ADDRESS};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use bundle::BundleArgs;
@@ -302,9 +302,9 @@ pub struct ExplainSvcArgs {
     pub service: ServiceName,
     /// The --metrics-bind-address of the running hnsproxy.
     ///
-    /// Not used with --from.
-    #[arg(long, value_name = "IP:PORT", default_value_t = METRICS_ADDRESS, conflicts_with = "from")]
-    pub debug_address: SocketAddr,
+    /// Default: that of the installed Windows service, else 127.0.0.1:10249. Not used with --from.
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "from")]
+    pub debug_address: Option<SocketAddr>,
     #[command(flatten)]
     pub debug_tls: DebugTlsArgs,
     #[command(flatten)]

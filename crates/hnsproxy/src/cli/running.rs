@@ -7,8 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use proxy::model::ServiceName;
 
 use super::{DebugTlsArgs, OutputArgs, service_name};
-use crate::config::METRICS_ADDRESS;
-use crate::http_client::Server;
 
 pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:
@@ -48,18 +46,14 @@ Exit codes: 0 done; 1 error.";
 #[derive(Debug, Args)]
 pub struct RunningArgs {
     /// The --metrics-bind-address of the running hnsproxy.
-    #[arg(long, value_name = "IP:PORT", default_value_t = METRICS_ADDRESS)]
-    pub debug_address: SocketAddr,
+    ///
+    /// Default: that of the installed Windows service, else 127.0.0.1:10249.
+    #[arg(long, value_name = "IP:PORT")]
+    pub debug_address: Option<SocketAddr>,
     #[command(flatten)]
     pub debug_tls: DebugTlsArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-impl RunningArgs {
-    pub fn server(&self) -> Server {
-        self.debug_tls.server(self.debug_address)
-    }
 }
 
 #[derive(Debug, Args)]

@@ -41,6 +41,11 @@ pub enum ServiceCommand {
     /// It starts with the system and restarts after failures. It is not started yet.
     #[command(after_long_help = EXAMPLES)]
     Install(InstallArgs),
+    /// Give the service this program and other arguments, and restart it if it runs.
+    ///
+    /// For an upgrade. The service has to run hnsproxy. HNS keeps its state.
+    #[command(after_long_help = EXAMPLES)]
+    Update(InstallArgs),
     /// Stop and delete the service. HNS keeps its state.
     #[command(after_long_help = EXAMPLES)]
     Uninstall(UninstallArgs),

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use cluster_source::Catalog;
 use proxy::Explanation;
 
+use super::installed::server;
 use super::{IN_SYNC, log_catalog, read_files};
 use crate::cli::ExplainSvcArgs;
 use crate::config::Config;
@@ -45,7 +46,7 @@ fn from_files(
 }
 
 fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
-    let server = args.debug_tls.server(args.debug_address);
+    let server = server(args.debug_address, &args.debug_tls);
     let address = server.address;
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
     match server.get_json(&path) {

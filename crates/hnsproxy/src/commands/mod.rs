@@ -9,6 +9,7 @@ mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod explain;
+mod installed;
 mod once;
 mod packet;
 mod plan;
@@ -42,6 +43,7 @@ use crate::shutdown::Shutdown;
 use crate::source;
 use crate::windows_service;
 use crate::windows_service::event_log::{self, Level};
+use installed::Node;
 
 /// Exit code: done, or nothing to do.
 pub const IN_SYNC: u8 = 0;
@@ -99,8 +101,14 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             log::start(&args.log);
             probe::main(args)
         }
-        Command::Doctor(args) => configure::read_only(&args.proxy, |config| doctor::main(args, config)),
-        Command::Bundle(args) => configure::read_only(&args.node.proxy, |config| bundle::main(args, config)),
+        Command::Doctor(args) => {
+            let node = Node::of(args);
+            configure::read_only(&node.proxy, |config| doctor::main(&node, config))
+        }
+        Command::Bundle(args) => {
+            let node = Node::of(&args.node);
+            configure::read_only(&node.proxy, |config| bundle::main(args, &node, config))
+        }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
             log::start(&args.log);

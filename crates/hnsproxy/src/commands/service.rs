@@ -1,4 +1,4 @@
-//! `service`: installs and uninstalls the Windows service, and replaces the program of kube-proxy's.
+//! `service`: installs, updates and uninstalls the Windows service, and replaces the program of kube-proxy's.
 
 use std::ffi::OsString;
 
@@ -14,6 +14,11 @@ pub(super) fn main(args: &ServiceArgs) -> Result<u8, CommandError> {
         ServiceCommand::Install(args) => {
             let (definition, warnings) = definition(args)?;
             windows_service::install(&definition)?;
+            warnings.iter().for_each(|warning| warn!("{warning}"));
+        }
+        ServiceCommand::Update(args) => {
+            let (definition, warnings) = definition(args)?;
+            windows_service::update(&definition)?;
             warnings.iter().for_each(|warning| warn!("{warning}"));
         }
         ServiceCommand::Uninstall(args) => windows_service::uninstall(&args.name)?,

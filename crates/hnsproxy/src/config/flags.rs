@@ -14,6 +14,9 @@ use super::{KUBERNETES_VERSION, MINOR_VERSION};
 /// The heading of these flags in `--help`.
 const HEADING: &str = "Flags of kube-proxy";
 
+/// The flags of the log of a command, which say nothing about the node.
+const LOGGING: [&str; 3] = ["logging-format", "v", "vmodule"];
+
 /// The given flags, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Flags(BTreeMap<&'static str, Value>);
@@ -37,6 +40,11 @@ impl Flags {
     /// Whether the flag of a setting was given.
     pub(crate) fn has(&self, setting: &Setting) -> bool {
         self.0.contains_key(setting.flag)
+    }
+
+    /// Whether no flag was given but those of the log.
+    pub fn is_empty(&self) -> bool {
+        self.0.keys().all(|flag| LOGGING.contains(flag))
     }
 
     /// Whether `--windows-service` was given.

@@ -61,11 +61,15 @@ struct Header {
 /// A larger number is damaged: no process writes that number of entries, and JSON parsers of other languages lose digits of it.
 const MAX_SEQUENCE: u64 = 1 << 53;
 
+/// The files of the history in a folder, the oldest first.
+pub fn saved_in(directory: &Path) -> [PathBuf; 2] {
+    [PREVIOUS, FILE].map(|name| directory.join(name))
+}
+
 /// Reads both files. Skips what cannot be read: a damaged history must not prevent the start.
 pub(super) fn read(directory: &Path) -> Saved {
     let mut saved = Saved::default();
-    for name in [PREVIOUS, FILE] {
-        let path = directory.join(name);
+    for path in saved_in(directory) {
         match read_file(&path) {
             Ok(bytes) => saved.add(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -22,6 +22,7 @@ use crate::file_work::{FileWork, MAX_WAIT};
 use crate::mutex::lock;
 use entry::Entry;
 pub use entry::{Event, Record};
+pub use file::saved_in;
 use file::{Saved, Writer};
 pub use query::{MAX_LIMIT, Query, Since};
 use ring::{Line, Ring};

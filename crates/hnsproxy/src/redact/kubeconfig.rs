@@ -8,7 +8,7 @@ use cluster_source::cluster::hide_userinfo;
 use cluster_source::yaml_options;
 use serde_json::{Map, Value};
 
-use super::REMOVED;
+use super::{REMOVED, is_secret_flag, is_secret_name, password};
 
 /// The fields below `users[].user` that keep their values.
 const USER_FIELDS: [&str; 7] =
@@ -111,15 +111,36 @@ impl Kubeconfig {
             value if EXEC_FIELDS.contains(&name) => value,
             Value::Array(variables) if name == "env" => {
                 let variables = variables.into_iter().map(|variable| {
+                    let is_secret = variable.get("name").and_then(Value::as_str).is_some_and(is_secret_name);
                     found.fields(variable, |found, name, value| match name {
                         "name" => value,
+                        _ if is_secret => found.remove(value),
                         _ => found.remove_long(value),
                     })
                 });
                 variables.collect()
             }
+            Value::Array(arguments) if name == "args" => {
+                let mut is_value = false;
+                let arguments = arguments.into_iter().map(|argument| {
+                    let is_secret = std::mem::replace(&mut is_value, argument.as_str().is_some_and(is_secret_flag));
+                    found.argument(argument, is_secret)
+                });
+                arguments.collect()
+            }
             value => found.remove_long(value),
         })
+    }
+
+    /// An argument of a plugin, which is a secret, can have one behind the name of a flag, or in a URL.
+    fn argument(&mut self, argument: Value, is_secret: bool) -> Value {
+        if is_secret {
+            return self.remove(argument);
+        }
+        let text = argument.as_str().unwrap_or_default();
+        let flag = text.split_once('=').filter(|(flag, _)| is_secret_name(flag)).map(|(_, value)| value.to_owned());
+        self.secrets.extend(flag.into_iter().chain(password(text)));
+        self.remove_long(argument)
     }
 
     /// Changes the fields of an object. Anything else is removed.
@@ -134,12 +155,11 @@ impl Kubeconfig {
 
     /// Without user, password, and what follows the path.
     fn url(&mut self, url: &str) -> Value {
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
-        if let Some((userinfo, _)) = rest.rsplit_once('@') {
-            let password = userinfo.split_once(':').map_or(userinfo, |(_, password)| password);
-            self.secrets.push(password.to_owned());
-        }
+        let (base, query) = url.split_once(['?', '#']).unwrap_or((url, ""));
+        self.secrets.extend(password(base));
+        // A log can have a single parameter.
+        let parameters = query.split(['&', '#']).filter_map(|parameter| parameter.split_once('='));
+        self.secrets.extend(parameters.map(|(_, value)| value.to_owned()).filter(|value| value.len() >= MIN_ARGUMENT));
         self.secrets.push(query.to_owned());
         hide_userinfo(base).into()
     }
@@ -165,7 +185,7 @@ impl Kubeconfig {
             Value::Object(fields) => {
                 Value::Object(fields.into_iter().map(|(name, value)| (name, self.replace(value, min))).collect())
             }
-            Value::Number(_) => REMOVED.into(),
+            Value::Number(number) => self.replace(number.to_string().into(), min),
             other => other,
         }
     }
@@ -223,5 +243,35 @@ mod tests {
         ];
         assert_eq!(secrets, expected.iter().collect::<Vec<_>>());
         assert_eq!(kubeconfig.secret_files, [Path::new("/k/key"), Path::new("/k/token")]);
+    }
+
+    #[test]
+    fn secrets_are_found_in_any_form_that_a_field_can_have() {
+        let text = "users:\n- name: u\n  user:\n    token: |\n      s-block\n    password: 1234567\n    exec:\n      command: get\n      \
+                    args: [--token, s-argument, --client-secret=s-flag, 'https://a:s-url@h']\n      env: [{name: API_TOKEN, value: s-variable}, {name: REGION, value: s-region}]\n\
+                    clusters:\n- name: c\n  cluster: {server: 'https://h/#s-fragment', proxy-url: 'a:s%2Fproxy@h'}\n";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let Kubeconfig { document, secrets, .. } = Kubeconfig::read(&file).unwrap();
+        let mut secrets: Vec<_> =
+            secrets.iter().map(|secret| secret.trim()).filter(|secret| !secret.is_empty()).collect();
+        secrets.sort_unstable();
+        let expected = [
+            "--client-secret=s-flag",
+            "1234567",
+            "https://a:s-url@h",
+            "s%2Fproxy",
+            "s-argument",
+            "s-block",
+            "s-flag",
+            "s-fragment",
+            "s-url",
+            "s-variable",
+            "s/proxy",
+        ];
+        assert_eq!(secrets, expected);
+        let document = document.to_string();
+        assert!(!document.contains("s-") && !document.contains("1234567") && !document.contains("s%2F"), "{document}");
     }
 }

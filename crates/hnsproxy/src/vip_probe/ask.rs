@@ -35,13 +35,23 @@ async fn query(address: SocketAddr) -> std::io::Result<bool> {
     let socket = UdpSocket::bind((any, 0)).await?;
     // Only messages from this address are received then.
     socket.connect(address).await?;
-    socket.send(&dns_message::query(QUERY_ID)).await?;
+    for _ in 0..dns_message::SENDS {
+        socket.send(&dns_message::query(QUERY_ID)).await?;
+        // All queries have the same id, so that a late response to an earlier one counts.
+        if let Ok(received) = timeout(TIMEOUT / dns_message::SENDS, response(&socket)).await {
+            return received.map(|()| true);
+        }
+    }
+    Ok(false)
+}
+
+/// Waits for a response to the query. A server that knows no such name is there, too.
+async fn response(socket: &UdpSocket) -> std::io::Result<()> {
     let mut response = [0; MAX_RESPONSE];
     loop {
         let length = socket.recv(&mut response).await?;
-        // A server that knows no such name is there, too.
         if dns_message::code(response.get(..length).unwrap_or_default(), QUERY_ID).is_some() {
-            return Ok(true);
+            return Ok(());
         }
     }
 }
@@ -79,5 +89,30 @@ mod tests {
         assert!(answered);
         drop(server);
         assert!(!ask(Question::Query, address).await);
+    }
+
+    /// Receives a number of queries, and answers the last one if `answers`.
+    async fn receive(server: &UdpSocket, queries: u32, answers: bool) {
+        let mut message = [0; MAX_RESPONSE];
+        for number in 1..=queries {
+            let received = timeout(TIMEOUT * 2, server.recv_from(&mut message)).await.expect("a query");
+            let (length, client) = received.unwrap();
+            if answers && number == queries {
+                message[2] |= 0x80;
+                server.send_to(&message[..length], client).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_datagram_is_sent_again_a_limited_number_of_times() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (answered, ()) = tokio::join!(ask(Question::Query, address), receive(&server, 2, true));
+        assert!(answered);
+        let (answered, ()) = tokio::join!(ask(Question::Query, address), receive(&server, dns_message::SENDS, false));
+        assert!(!answered);
+        let further = server.try_recv_from(&mut [0; MAX_RESPONSE]).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(further, Err(std::io::ErrorKind::WouldBlock));
     }
 }

@@ -38,6 +38,8 @@ pub struct VipProbe {
     pub repairs: bool,
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
+    /// Whether an HNS call in flight exceeds its budget.
+    pub is_overdue: Box<dyn Fn() -> bool + Send>,
     /// Gets each report that differs from the one before.
     pub send: Box<dyn Fn(ProbeReport) + Send>,
     pub route: Route,
@@ -89,7 +91,8 @@ impl VipProbe {
         let observations =
             observations.into_iter().filter(|(target, _)| snapshot.status.probe_targets.contains(target));
         // While HNS is slow or lost its objects, it programs the virtual switch late, and a replacement would only be a further write.
-        let may_replace = snapshot.status.liveness == Liveness::Up;
+        // The status is that of the time before the call in flight.
+        let may_replace = snapshot.liveness((self.is_overdue)()) == Liveness::Up;
         tracker.record(snapshot.now.elapsed, observations.map(|(_, observation)| observation).collect(), may_replace)
     }
 

@@ -9,12 +9,14 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::{Emulator, Service};
 use serde_json::{Value, json};
 
 use crate::app::build_with_route;
 use crate::cli::{self, Command, RunArgs};
 use crate::config::Config;
-use crate::hns::Hns;
+use crate::hns::{Hns, emulator};
 use crate::http_client::Server;
 use crate::shutdown::Shutdown;
 
@@ -62,7 +64,7 @@ fn cluster() -> Value {
 
 /// The running program.
 struct Process {
-    hns: Arc<Hns>,
+    emulator: Arc<Emulator>,
     metrics: SocketAddr,
 }
 
@@ -109,11 +111,24 @@ impl Process {
         self.metric("hnsproxy_probe_failures_total{target=\"ns/web\"}")
     }
 
+    #[track_caller]
+    fn wait_for_liveness(&self, liveness: &str) {
+        self.wait(liveness, || self.status(), |status| status["hns"]["liveness"] == liveness);
+    }
+
     /// Waits until there are this many probes without an answer more.
     #[track_caller]
     fn wait_for_failures(&self, count: u32) {
         let goal = self.failures() + f64::from(count);
         self.wait("failures", || self.failures(), |failures| *failures >= goal);
+    }
+
+    /// Waits until there are this many probes with an answer more.
+    #[track_caller]
+    fn wait_for_answers(&self, count: u32) {
+        let answers = || self.metric("hnsproxy_probe_duration_seconds_count{target=\"ns/web\"}");
+        let goal = answers() + f64::from(count);
+        self.wait("answers", answers, |answers| *answers >= goal);
     }
 
     /// The entries of the history about the Service since a sequence: the kind, and the action or reason.
@@ -134,7 +149,7 @@ impl Process {
     }
 
     fn writes(&self) -> u64 {
-        self.hns.counts().writes
+        self.emulator.writes()
     }
 }
 
@@ -144,7 +159,9 @@ fn with_process(flags: &[&str], test: impl FnOnce(&Process, &Switched, &Switched
     let file = directory.path().join("cluster.json");
     std::fs::write(&file, cluster().to_string()).unwrap();
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge/host.json");
-    let (from, hns) = (format!("--from={}", file.display()), format!("--hns=emulated:{}", host.display()));
+    let (host, emulator) = emulator(Some(&host)).unwrap();
+    let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().with_facts(&host).spawn().unwrap();
+    let (from, hns) = (format!("--from={}", file.display()), format!("--hns=tcp://{}", service.address()));
     let line = [&["hnsproxy", "run", &from, &hns, "--probe-vips=ns/web", "--probe-interval=0.02"], flags].concat();
     let Command::Run(args) = cli::parse(line.iter().map(Into::into)).unwrap().command else { panic!("{line:?}") };
     let (vip, backend) = (Switched::new(), Switched::new());
@@ -152,10 +169,10 @@ fn with_process(flags: &[&str], test: impl FnOnce(&Process, &Switched, &Switched
     thread::scope(|scope| {
         let (sender, addresses) = mpsc::channel();
         let hns = Hns::open(&args.proxy.hns).unwrap();
-        let (opened, args, requested) = (hns.clone(), &args, &shutdown);
+        let (args, requested) = (&args, &shutdown);
         let (to_vip, to_backend) = (vip.clone(), backend.clone());
-        scope.spawn(move || run(args, opened, requested, to_vip, to_backend, &sender));
-        let process = Process { hns, metrics: addresses.recv().unwrap() };
+        scope.spawn(move || run(args, hns, requested, to_vip, to_backend, &sender));
+        let process = Process { emulator, metrics: addresses.recv().unwrap() };
         let end = End(&shutdown);
         process.wait_for_finding("Forwards");
         test(&process, &vip, &backend);
@@ -253,5 +270,23 @@ fn a_frontend_whose_backends_do_not_answer_either_is_no_condition() {
         process.wait_for_failures(10);
         assert_eq!((&status["conditions"], &status["in_sync"]), (&json!([]), &json!(true)));
         assert_eq!((process.history(sequence), process.writes()), (Vec::new(), writes));
+    });
+}
+
+#[test]
+fn nothing_is_replaced_while_an_hns_call_is_overdue() {
+    with_process(&["--probe-repair", "--hns-call-budget=0.3", "--hns-audit-interval=0.1"], |process, vip, _| {
+        process.wait_for_liveness("up");
+        let writes = process.writes();
+        process.emulator.inject(Fault::of_each(Which::Any, Effect::Hang));
+        process.wait_for_liveness("slow");
+        vip.set_open(false);
+        process.wait_for_failures(10);
+        vip.set_open(true);
+        // Probes that succeed, so that nothing is to be replaced when HNS answers again.
+        process.wait_for_answers(3);
+        process.emulator.clear_faults();
+        process.wait_for_liveness("up");
+        assert_eq!((process.writes(), &process.status()["probe"][0]["replacements"]), (writes, &json!(0)));
     });
 }

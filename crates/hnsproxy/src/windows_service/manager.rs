@@ -1,4 +1,4 @@
-//! Installs and uninstalls the service.
+//! Installs, updates and uninstalls the service.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,9 @@ use windows_service::service_manager::ServiceManagerAccess;
 use super::event_log::SOURCE;
 use super::program::{self, Own, ProgramKind};
 use super::replacement::Files;
-use super::scm::{code, command_line, configuration, connect, failed, is_used_elsewhere, open, state, stop};
+use super::scm::{
+    code, command_line, configuration, connect, failed, is_used_elsewhere, open, start_and_wait, state, stop,
+};
 use super::search::{self, Local};
 use super::{ServiceDefinition, ServiceError};
 use crate::output;
@@ -113,6 +115,62 @@ fn optional(what: &str, result: Result<(), impl std::error::Error + 'static>) ->
     }
 }
 
+/// Gives a service that runs hnsproxy this program and other arguments, and restarts it if it runs. Its other settings stay.
+///
+/// # Errors
+/// If the service does not exist, runs another program, or does not run after the restart, if the SCM returns an error, or if the output cannot be
+/// written.
+pub fn update(definition: &ServiceDefinition) -> Result<(), ServiceError> {
+    let ServiceDefinition { name, arguments, .. } = definition;
+    let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS;
+    let service = open(name, access | ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::STOP)?;
+    owned(name, &service)?;
+    let present = service.query_config().map_err(|error| failed(format!("query service {name}"), error))?;
+    let info = ServiceInfo {
+        name: name.into(),
+        display_name: present.display_name,
+        service_type: present.service_type,
+        start_type: present.start_type,
+        error_control: present.error_control,
+        executable_path: std::env::current_exe()?,
+        launch_arguments: arguments.clone(),
+        // What is missing stays as it is.
+        dependencies: Vec::new(),
+        account_name: None,
+        account_password: None,
+    };
+    service.change_config(&info).map_err(|error| failed(format!("change service {name}"), error))?;
+    let mut lines = vec![format!("changed service {name}"), format!("  command line: {}", command_line(&service))];
+    if state(name, &service)? != ServiceState::Stopped {
+        stop(name, &service)?;
+        start_and_wait(name, &service)?;
+        lines.push(format!("restarted service {name}; HNS kept its state"));
+    }
+    print(&lines)
+}
+
+/// A service of this program.
+struct Owned {
+    program: String,
+    command_line: String,
+}
+
+/// # Errors
+/// If the service runs another program, or replaces kube-proxy.
+fn owned(name: &str, service: &Service) -> Result<Owned, ServiceError> {
+    let command_line = command_line(service);
+    let program = search::program(&configuration(name, service), &Local).program;
+    let evidence = program::inspect(Path::new(&program)).ok();
+    if !matches!(program::kind(&program, evidence.as_ref(), &own()?), ProgramKind::Hnsproxy { .. }) {
+        return Err(ServiceError::Foreign { name: name.to_owned(), command_line });
+    }
+    let record = Files::beside(Path::new(&program)).read_record().ok().flatten();
+    if record.is_some_and(|record| record.original.is_kube_proxy) {
+        return Err(ServiceError::Replaced(name.to_owned()));
+    }
+    Ok(Owned { program, command_line })
+}
+
 /// Stops and deletes a service that runs this program.
 ///
 /// # Errors
@@ -122,16 +180,7 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     let access =
         ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS | ServiceAccess::STOP | ServiceAccess::DELETE;
     let service = open(name, access)?;
-    let command_line = command_line(&service);
-    let program = search::program(&configuration(name, &service), &Local).program;
-    let evidence = program::inspect(Path::new(&program)).ok();
-    if !matches!(program::kind(&program, evidence.as_ref(), &own()?), ProgramKind::Hnsproxy { .. }) {
-        return Err(ServiceError::Foreign { name: name.to_owned(), command_line });
-    }
-    let record = Files::beside(Path::new(&program)).read_record().ok().flatten();
-    if record.is_some_and(|record| record.original.is_kube_proxy) {
-        return Err(ServiceError::Replaced(name.to_owned()));
-    }
+    let Owned { program, command_line } = owned(name, &service)?;
     let mut lines = Vec::new();
     if state(name, &service)? != ServiceState::Stopped {
         stop(name, &service)?;

@@ -1,11 +1,14 @@
 //! hnsproxy as a Windows service: the protocol with the service control manager (SCM), and the installation.
 //!
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
-//! at the end. [`install`] and [`uninstall`] print each change that they make. [`replace`] replaces the program of kube-proxy with this one,
-//! [`restore`] restores it, and [`status`] shows which of them runs.
+//! at the end. [`install`], [`update`] and [`uninstall`] print each change that they make. [`replace`] replaces the program of kube-proxy with this one,
+//! [`restore`] restores it, and [`status`] shows which of them runs. [`installed`] finds the service that runs hnsproxy.
 
 mod command_line;
 pub mod event_log;
+mod installed;
+#[cfg(windows)]
+mod installed_search;
 mod lifecycle;
 #[cfg(windows)]
 mod manager;
@@ -25,8 +28,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use command_line::is_relative;
+pub use installed::Installed;
+#[cfg(not(windows))]
+pub use installed::installed;
 #[cfg(windows)]
-pub use manager::{install, uninstall};
+pub use installed_search::installed;
+#[cfg(windows)]
+pub use manager::{install, uninstall, update};
 #[cfg(windows)]
 pub use replace::{replace, restore, status};
 pub use replacement::ReplaceError;
@@ -48,12 +56,12 @@ pub enum ServiceError {
     Exists { name: String, command_line: String },
     #[error("service {0} not found")]
     NotFound(String),
-    /// hnsproxy never deletes the service of another program.
+    /// hnsproxy never changes or deletes the service of another program.
     #[error(
-        "service {name} runs {command_line}, not this program; nothing was deleted (delete it with sc.exe delete {name})"
+        "service {name} runs {command_line}, not this program; nothing was changed (delete it with sc.exe delete {name})"
     )]
     Foreign { name: String, command_line: String },
-    #[error("cannot delete service {0}: the original kube-proxy is kept; run `hnsproxy service restore` instead")]
+    #[error("cannot change service {0}: the original kube-proxy is kept; run `hnsproxy service restore` instead")]
     Replaced(String),
     #[error(
         "service {name} runs {command_line}, which is neither kube-proxy nor hnsproxy; nothing was changed; \
@@ -70,6 +78,10 @@ pub enum ServiceError {
     Replace(#[from] ReplaceError),
     #[error("service {name} did not stop within {seconds} s")]
     StopTimeout { name: String, seconds: u64 },
+    #[error("service {name} did not run within {seconds} s after its start")]
+    StartTimeout { name: String, seconds: u64 },
+    #[error("service {0} stopped after its start; its log and the Application log have the reason")]
+    StoppedAfterStart(String),
     #[error("cannot {action}")]
     Failed {
         /// An infinitive, such as `create service kube-proxy`.
@@ -141,6 +153,13 @@ pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Resu
 /// Always: this is not Windows.
 #[cfg(not(windows))]
 pub fn install(_definition: &ServiceDefinition) -> Result<(), ServiceError> {
+    Err(ServiceError::NotWindows)
+}
+
+/// # Errors
+/// Always: this is not Windows.
+#[cfg(not(windows))]
+pub fn update(_definition: &ServiceDefinition) -> Result<(), ServiceError> {
     Err(ServiceError::NotWindows)
 }
 

@@ -4,20 +4,23 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Command, RunArgs};
 use crate::config::{Config, METRICS_ADDRESS};
 use crate::http_client::Server;
 
 /// The server, with the default address for flags that cannot be read.
 pub(super) fn server(flags: &[String]) -> Server {
     let line = ["hnsproxy", "run"].into_iter().chain(flags.iter().map(String::as_str)).map(OsString::from);
-    let (config, certificate_file) = match cli::parse(line).map(|cli| cli.command) {
-        Ok(Command::Run(run)) => {
-            let certificate_file = run.tls.metrics().map(|(certificate, _)| certificate.to_owned());
-            (Config::resolve(&run.proxy.kube_proxy).ok(), certificate_file)
-        }
-        _ => (None, None),
-    };
+    match cli::parse(line).map(|cli| cli.command) {
+        Ok(Command::Run(run)) => server_of(&run),
+        _ => Server { address: METRICS_ADDRESS, certificate_file: None },
+    }
+}
+
+/// The server of a process with these arguments, with the default address if its configuration cannot be read.
+pub(super) fn server_of(run: &RunArgs) -> Server {
+    let certificate_file = run.tls.metrics().map(|(certificate, _)| certificate.to_owned());
+    let config = Config::resolve(&run.proxy.kube_proxy);
     let mut address = config.map_or(METRICS_ADDRESS, |config| config.metrics_address);
     // An unspecified address stands for all addresses of the host, loopback included.
     match address.ip() {

@@ -11,16 +11,13 @@ use super::manager::{own, register_events, unregister_events};
 use super::program::{self, Evidence, Own, ProgramKind};
 use super::readyz_server::server;
 use super::replacement::{Files, Kept, Replacement, Restoration, Service, State, Status};
-use super::scm::{self, configuration, open, state};
+use super::scm::{self, NAMES, configuration, open, state};
 use super::search::{self, Candidate, Configuration, Local};
 use super::{ReplaceError, ReplaceOptions, ServiceError, Target};
 use crate::hns::HnsChoice;
 use crate::http_client::Server;
 use crate::instance_lock::state_file;
 use crate::output;
-
-/// The names that installers give the service: that of the Windows guides, and that of AKS.
-const NAMES: [&str; 2] = ["kube-proxy", "kubeproxy"];
 
 /// A service, and its program that is kube-proxy or hnsproxy.
 struct FoundService {

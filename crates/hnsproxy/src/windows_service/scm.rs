@@ -10,6 +10,8 @@ use super::ServiceError;
 use super::command_line::same_path;
 use super::search::{self, Configuration, Hosted, Local};
 
+/// The names that installers give the service: that of the Windows guides, and that of AKS.
+pub(super) const NAMES: [&str; 2] = ["kube-proxy", "kubeproxy"];
 /// The registry key of the services.
 const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
 /// `ERROR_SERVICE_ALREADY_RUNNING`.
@@ -20,6 +22,8 @@ const DOES_NOT_EXIST: i32 = 1060;
 const NOT_ACTIVE: i32 = 1062;
 /// In seconds. A shutdown completes the HNS call in progress and sends the last Events.
 const STOP_TIMEOUT: u64 = 60;
+/// In seconds. The SCM itself waits for 30 s.
+const START_TIMEOUT: u64 = 60;
 const POLLS_PER_SECOND: u64 = 10;
 
 pub(super) fn connect(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
@@ -41,6 +45,18 @@ pub(super) fn command_line(service: &Service) -> String {
     service.query_config().map(|config| config.executable_path.display().to_string()).unwrap_or_default()
 }
 
+/// How a service is registered, without a right to ask the SCM.
+pub(super) fn registered(name: &str) -> Option<Configuration> {
+    let key = winreg::HKLM.open_subkey(format!(r"{SERVICES}\{name}")).ok()?;
+    Some(Configuration { image_path: key.get_value("ImagePath").ok()?, hosted: hosted(name) })
+}
+
+/// The names of all services and drivers.
+pub(super) fn services() -> Vec<String> {
+    let services = winreg::HKLM.open_subkey(SERVICES);
+    services.map(|services| services.enum_keys().flatten().collect()).unwrap_or_default()
+}
+
 /// How the SCM starts a service, and what a service host has in its parameters.
 pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
     Configuration { image_path: command_line(service), hosted: hosted(name) }
@@ -48,12 +64,9 @@ pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
 
 /// Whether another service runs this program.
 pub(super) fn is_used_elsewhere(program: &str, name: &str) -> bool {
-    let Ok(services) = winreg::HKLM.open_subkey(SERVICES) else { return false };
-    let others = services.enum_keys().flatten().filter(|other| !other.eq_ignore_ascii_case(name));
-    others.filter_map(|other| services.open_subkey(other).ok()?.get_value("ImagePath").ok()).any(|image_path| {
-        let configuration = Configuration { image_path, hosted: None };
-        same_path(&search::program(&configuration, &Local).program, program)
-    })
+    let others = services().into_iter().filter(|other| !other.eq_ignore_ascii_case(name));
+    let mut configurations = others.filter_map(|other| registered(&other));
+    configurations.any(|configuration| same_path(&search::program(&configuration, &Local).program, program))
 }
 
 /// NSSM and srvany have the program in the key `Parameters` of the service.
@@ -81,6 +94,19 @@ pub(super) fn start(name: &str, service: &Service) -> Result<(), ServiceError> {
         Err(error) if code(&error) != Some(ALREADY_RUNNING) => Err(failed(format!("start service {name}"), error)),
         _ => Ok(()),
     }
+}
+
+/// Starts a service, and waits until it runs. Its process reports that once it has its configuration.
+pub(super) fn start_and_wait(name: &str, service: &Service) -> Result<(), ServiceError> {
+    start(name, service)?;
+    for _ in 0..START_TIMEOUT * POLLS_PER_SECOND {
+        match state(name, service)? {
+            ServiceState::Running => return Ok(()),
+            ServiceState::Stopped => return Err(ServiceError::StoppedAfterStart(name.to_owned())),
+            _ => pause(),
+        }
+    }
+    Err(ServiceError::StartTimeout { name: name.to_owned(), seconds: START_TIMEOUT })
 }
 
 /// Stops a service, and waits until it has stopped.

@@ -68,10 +68,25 @@ pub(super) fn candidates(configuration: &Configuration, host: &dyn Host) -> Vec<
     search.found
 }
 
-/// The values of the flags that say where hnsproxy answers. Installers write both `--flag=value` and `--flag value`.
+/// The flags with values by which commands find the configuration, the files and the address of hnsproxy.
+const FLAGS: [&str; 9] = [
+    "--config",
+    "--kubeconfig",
+    "--log-dir",
+    "--log-file",
+    "--master",
+    "--metrics-bind-address",
+    TLS_FLAGS[0],
+    TLS_FLAGS[1],
+    "--state-dir",
+];
+/// Each of them needs the other one.
+const TLS_FLAGS: [&str; 2] = ["--metrics-tls-cert-file", "--metrics-tls-key-file"];
+
+/// The values of [`FLAGS`]. Installers write both `--flag=value` and `--flag value`.
 pub(super) fn flags(arguments: &[String], host: &dyn Host) -> Vec<String> {
     let mut flags = Vec::new();
-    for name in ["--config", "--metrics-bind-address"] {
+    for name in FLAGS {
         let mut values = arguments.iter().enumerate().filter_map(|(number, word)| {
             let word = word.trim_end_matches([',', ';', '`', '^']);
             match word.replace('_', "-").strip_prefix(name)? {
@@ -82,6 +97,10 @@ pub(super) fn flags(arguments: &[String], host: &dyn Host) -> Vec<String> {
         // What a script computes is not known here.
         let value = values.next_back().map(|value| expand(&value, host)).filter(|value| !has_variable(value));
         flags.extend(value.map(|value| format!("{name}={value}")));
+    }
+    let is_tls = |flag: &String| TLS_FLAGS.iter().any(|name| flag.starts_with(name));
+    if flags.iter().filter(|flag| is_tls(flag)).count() < TLS_FLAGS.len() {
+        flags.retain(|flag| !is_tls(flag));
     }
     flags
 }
@@ -171,7 +190,7 @@ fn has_variable(text: &str) -> bool {
 }
 
 /// Replaces `%NAME%`, `$env:NAME` and `${env:NAME}` where the variable exists.
-fn expand(text: &str, host: &dyn Host) -> String {
+pub(super) fn expand(text: &str, host: &dyn Host) -> String {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(start) = rest.find(['%', '$']) {
@@ -396,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_that_say_where_it_answers_are_found() {
+    fn the_flags_for_other_commands_are_found() {
         let found = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
             flags(&words, &Fake(BTreeMap::new()))
@@ -404,6 +423,9 @@ mod tests {
         assert_eq!(found(&["--v=4", r"--config=C:\k\c.yaml"]), [r"--config=C:\k\c.yaml"]);
         let both = [r"--config=C:\Program Files\c.yaml", "--metrics-bind-address=0.0.0.0:10249"];
         assert_eq!(found(&["--metrics_bind_address", "0.0.0.0:10249", "--config", r"%ProgramFiles%\c.yaml"]), both);
+        let tls = ["--metrics-tls-cert-file=a", "--metrics-tls-key-file=b"];
+        assert_eq!(found(&["--metrics-tls-key-file=b", "--metrics-tls-cert-file", "a"]), tls);
+        assert!(found(&["--metrics-tls-key-file=$Key", "--metrics-tls-cert-file", "a"]).is_empty());
         assert!(found(&["--config=$KubeConfig", "--configuration=x", "--metrics-bind-address=%ADDRESS%"]).is_empty());
     }
 

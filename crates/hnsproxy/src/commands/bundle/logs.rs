@@ -1,4 +1,4 @@
-//! The end of the log files, and the event log of Windows.
+//! The end of the log files, the files of the history, and the event log of Windows.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,6 +11,7 @@ use hcn_survey::output;
 use super::super::bounded::begin;
 use super::part::Part;
 use crate::cli::LogOutputArgs;
+use crate::history::saved_in;
 use crate::saved_file::open_regular;
 
 /// Of all files of a log together, in bytes: the newest part of it.
@@ -27,9 +28,9 @@ const EVENT_LOGS: [(&str, &str, &str); 3] = [
     ("events/system.txt", "System", "/q:*[System[(Level=1 or Level=2 or Level=3)]]"),
 ];
 
-/// `of_process` is the log file of the running hnsproxy.
-pub(super) fn parts(args: &LogOutputArgs, of_process: Option<PathBuf>) -> Vec<Part> {
-    let files: BTreeSet<PathBuf> = args.file().map(|file| file.path).into_iter().chain(of_process).collect();
+/// `found` are the log files of the running hnsproxy and of its service.
+pub(super) fn parts(args: &LogOutputArgs, found: impl Iterator<Item = PathBuf>) -> Vec<Part> {
+    let files: BTreeSet<PathBuf> = args.file().map(|file| file.path).into_iter().chain(found).collect();
     let mut parts = Vec::new();
     if files.is_empty() {
         parts.push(Part::not_applicable(
@@ -42,6 +43,23 @@ pub(super) fn parts(args: &LogOutputArgs, of_process: Option<PathBuf>) -> Vec<Pa
     }
     parts.extend(EVENT_LOGS.map(|(name, log, query)| event_log(name, log, query)));
     parts
+}
+
+/// The files of the history in a folder: a hnsproxy that does not run has no page with it.
+pub(super) fn history(folder: Option<&Path>) -> Vec<Part> {
+    let files = folder.into_iter().flat_map(saved_in);
+    let part = |file: PathBuf| {
+        let name = format!("history/{}", file.file_name().unwrap_or_default().to_string_lossy());
+        let path = file.clone();
+        match begin(LIMIT, move || tail(&path, MAX_LOG)).wait() {
+            Ok(Ok(Tail { text, .. })) => Part::text(name, Ok(text)),
+            // The second file does not exist before the first one was full.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Part::not_applicable(name, error.to_string()),
+            Ok(Err(error)) => Part::text(name, Err(format!("cannot read {}: {error}", file.display()))),
+            Err(reason) => Part::text(name, Err(format!("cannot read {}: {reason}", file.display()))),
+        }
+    };
+    files.map(part).collect()
 }
 
 /// The files of a log, the newest first.
@@ -116,6 +134,7 @@ fn event_log(name: &'static str, log: &'static str, query: &'static str) -> Part
 mod tests {
     use std::fs;
 
+    use super::super::part::Content;
     use super::*;
 
     #[test]
@@ -132,5 +151,24 @@ mod tests {
         assert_eq!(texts(16), ["five\nsix\n", "four\n"]);
         assert_eq!(texts(5), ["six\n"]);
         tails(&directory.path().join("missing"), 5).unwrap_err();
+    }
+
+    #[test]
+    fn the_files_of_the_history_are_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("history.jsonl"), "{}\n").unwrap();
+        let names: Vec<_> = history(Some(folder.path())).into_iter().map(|part| (part.name, part.content)).collect();
+        let written = |name: &str| {
+            let content = names.iter().find(|(of, _)| of == name).map(|(_, content)| content);
+            content.and_then(|content| match content {
+                Content::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+        };
+        assert_eq!(
+            (names.len(), written("history/history.jsonl"), written("history/history.1.jsonl")),
+            (2, Some("{}\n".to_owned()), None)
+        );
+        assert!(history(None).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use jiff::Timestamp;
 
 use super::doctor::gather;
+use super::installed::Node;
 use super::{FAILED, IN_SYNC};
 use crate::bundle_file::Bundle;
 use crate::cli::BundleArgs;
@@ -25,25 +26,27 @@ use part::{Absent, Part};
 /// The name of the last part: it lists the others.
 const MANIFEST: &str = "manifest.json";
 
-pub(super) fn main(args: &BundleArgs, config: &Config) -> Result<u8, CommandError> {
+pub(super) fn main(args: &BundleArgs, node: &Node, config: &Config) -> Result<u8, CommandError> {
     let unwritable = |source| CommandError::Bundle { path: args.file.clone(), source };
     // Before the work: the file is not replaced later either.
     if !args.force && args.file.try_exists().map_err(unwritable)? {
         return Err(CommandError::BundleExists(args.file.clone()));
     }
+    node.log();
     let (kubeconfig, secrets) = settings::secrets(config);
     let mut writer = Writer { bundle: Bundle::default(), secrets, entries: Vec::new() };
-    writer.add_all(settings::parts(&args.node.proxy, config, kubeconfig)).map_err(unwritable)?;
-    let process = process::read(&args.node);
-    let log_file = process.log_file();
+    writer.add_all(settings::parts(&node.proxy, config, kubeconfig)).map_err(unwritable)?;
+    let process = process::read(node);
+    let files = [process.log_file(), node.log_file.clone()];
     writer.add_all(process.parts).map_err(unwritable)?;
-    writer.add_all(logs::parts(&args.node.proxy.log_output, log_file)).map_err(unwritable)?;
+    writer.add_all(logs::parts(&node.proxy.log_output, files.into_iter().flatten())).map_err(unwritable)?;
+    writer.add_all(logs::history(node.state_dir.as_deref())).map_err(unwritable)?;
     progress("HNS, the API server and Windows");
-    writer.add_all(node::parts(&args.node.proxy, gather(&args.node, config))).map_err(unwritable)?;
+    writer.add_all(node::parts(&node.proxy, gather(node, config))).map_err(unwritable)?;
     let (manifest, content) = writer.finish().map_err(unwritable)?;
     let save = if args.force { saved_file::save } else { saved_file::save_new };
     save(&args.file, &content).map_err(unwritable)?;
-    output::print(args.node.proxy.output.output, &manifest, |_| text(&manifest, &args.file, content.len()))?;
+    output::print(node.proxy.output.output, &manifest, |_| text(&manifest, &args.file, content.len()))?;
     Ok(if manifest.is_complete() { IN_SYNC } else { FAILED })
 }
 

@@ -8,9 +8,8 @@ use cluster_source::error_chain;
 use serde_json::Value;
 
 use super::super::bounded::begin;
-use super::super::doctor::process_server;
+use super::super::installed::Node;
 use super::part::Part;
-use crate::cli::DoctorArgs;
 use crate::http_client::{RequestError, Server};
 
 /// Of a page.
@@ -54,9 +53,9 @@ struct Failed {
     is_silent: bool,
 }
 
-pub(super) fn read(args: &DoctorArgs) -> Process {
+pub(super) fn read(node: &Node) -> Process {
     let mut process = Process { parts: Vec::new(), log_file: None };
-    let server = match process_server(args) {
+    let server = match node.server.clone() {
         Ok(server) => server,
         Err(reason) => {
             let names = PAGES.iter().chain([&PROBLEMS]).map(|(name, _)| *name);

@@ -12,7 +12,7 @@ use super::super::bounded::begin;
 use super::part::Part;
 use crate::cli::ProxyArgs;
 use crate::config::Config;
-use crate::redact::{Kubeconfig, Secrets, is_secret_name};
+use crate::redact::{Kubeconfig, Secrets, is_secret_name, password};
 use crate::view::Version;
 
 /// Of files, which may be on a drive that does not respond.
@@ -35,6 +35,9 @@ const VARIABLES: [&str; 13] = [
     "NUMBER_OF_PROCESSORS",
 ];
 
+/// The ends of the names of variables that tell where a secret is, in lower case, such as `AWS_WEB_IDENTITY_TOKEN_FILE`.
+const NO_SECRETS: [&str; 6] = ["file", "path", "dir", "url", "uri", "endpoint"];
+
 /// The kubeconfig, or why it is missing, and all secrets that this process can find.
 pub(super) fn secrets(config: &Config) -> (Option<Result<Kubeconfig, String>>, Secrets) {
     let kubeconfig = config
@@ -52,21 +55,24 @@ pub(super) fn secrets(config: &Config) -> (Option<Result<Kubeconfig, String>>, S
     let variables =
         env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     for (name, value) in variables {
-        values.extend(password(&value));
-        // A path is not a secret: `..._TOKEN_FILE` names one.
-        if is_secret_name(&name) && !value.contains(['/', '\\']) {
-            values.push(value);
-        }
+        values.extend(secrets_of_variable(&name, value));
     }
-    values.extend(config.client.master.as_deref().and_then(password));
+    values.extend(config.client.master.iter().flat_map(|url| password(url)));
     (kubeconfig, Secrets::of(values))
 }
 
-/// The password of a URL.
-fn password(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let (userinfo, _) = rest.rsplit_once('@')?;
-    Some(userinfo.split_once(':').map_or(userinfo, |(_, password)| password).to_owned())
+/// The secrets that a variable has.
+fn secrets_of_variable(name: &str, value: String) -> Vec<String> {
+    let lower = name.to_ascii_lowercase();
+    let mut secrets = Vec::new();
+    // The scheme of a proxy can be missing. In other texts, an `@` has other meanings.
+    if value.contains("://") || lower.ends_with("_proxy") {
+        secrets.extend(password(&value));
+    }
+    if is_secret_name(name) && !NO_SECRETS.iter().any(|end| lower.ends_with(end)) {
+        secrets.push(value);
+    }
+    secrets
 }
 
 pub(super) fn parts(args: &ProxyArgs, config: &Config, kubeconfig: Option<Result<Kubeconfig, String>>) -> Vec<Part> {
@@ -92,8 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_of_a_url_is_found() {
-        let passwords = ["http://a:p@ss@10.0.0.1", "https://token@h/", "https://h/a@b?", "plain"].map(password);
-        assert_eq!(passwords, [Some("p@ss".to_owned()), Some("token".into()), Some("h/a".into()), None]);
+    fn a_variable_has_a_secret_by_its_name_or_in_a_url() {
+        let of = |name: &str, value: &str| secrets_of_variable(name, value.to_owned());
+        let none: [&str; 0] = [];
+        assert_eq!(of("AWS_SECRET_ACCESS_KEY", "wJalr/K7MDENG+bPx"), ["wJalr/K7MDENG+bPx"]);
+        assert_eq!(of("AWS_WEB_IDENTITY_TOKEN_FILE", r"C:\token"), none);
+        assert_eq!(of("https_proxy", "a:hunter2@proxy:3128"), ["hunter2"]);
+        assert_eq!(of("REPOSITORY", "https://a:hunter2@h"), ["hunter2"]);
+        assert_eq!(of("NOTE", "a:b@c"), none);
     }
 }

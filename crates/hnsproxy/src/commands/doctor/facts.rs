@@ -30,7 +30,9 @@ pub(in crate::commands) struct Facts {
     pub(super) node_ports: Source<BTreeSet<u16>>,
     pub(super) api_server: Source<ApiServerFacts>,
     /// How the DNS servers of the cluster answer.
-    pub(super) dns: Source<Vec<DnsAnswer>>,
+    pub(super) dns: Source<Vec<Answer<u8>>>,
+    /// Whether the Service of the API server and its backends accept connections.
+    pub(super) kubernetes: Source<Vec<Answer<()>>>,
     /// The running hnsproxy.
     pub(super) process: Source<ProcessFacts>,
     /// The ports that Windows gives to programs, and those that are reserved.
@@ -121,15 +123,23 @@ pub(super) struct Expiry {
     pub(super) lifetime_seconds: Option<i64>,
 }
 
-/// A DNS server of the cluster.
+/// A frontend of a Service, or one of its backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DnsServer {
+pub(super) struct Server {
     /// `NAMESPACE/NAME`.
     pub(super) service: String,
     pub(super) address: SocketAddr,
     pub(super) transport: Transport,
     /// Else it is a frontend at a cluster IP.
     pub(super) is_backend: bool,
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { service, address, transport, is_backend } = self;
+        let part = if *is_backend { "backend" } else { "frontend" };
+        write!(f, "Service {service}: {part} {address}/{transport}")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,10 +158,10 @@ impl std::fmt::Display for Transport {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DnsAnswer {
-    pub(super) server: DnsServer,
-    /// The code of the answer (RCODE), or why there is none.
-    pub(super) code: Result<u8, String>,
+pub(super) struct Answer<T> {
+    pub(super) server: Server,
+    /// An error says why there is no answer.
+    pub(super) result: Result<T, String>,
 }
 
 /// The answer of the API server to the question whether this user may do something.
@@ -226,6 +236,7 @@ pub(super) mod testing {
             node_ports: missing(),
             api_server: missing(),
             dns: missing(),
+            kubernetes: missing(),
             process: missing(),
             port_ranges: missing(),
             proxies: missing(),

@@ -2,9 +2,9 @@
 //! missing.
 
 mod cluster;
-mod dns;
 mod hns;
 mod host;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use cluster_source::{Catalog, error_chain};
 use proxy::{Host, Settings};
 
 use super::super::bounded::begin;
-use super::dns::ask;
+use super::super::installed::Node;
+use super::ask::{codes, connections};
 use super::facts::{Facts, ProcessFacts, SettingsFacts, Source};
-use crate::cli::{DoctorArgs, ProxyArgs};
-use crate::config::{Config, METRICS_ADDRESS};
+use crate::cli::ProxyArgs;
+use crate::config::Config;
 use crate::environment;
 use crate::hns::HnsChoice;
 use crate::http_client::Server;
@@ -45,16 +46,16 @@ pub(in crate::commands) struct Gathered {
     pub(in crate::commands) host: Source<Host>,
 }
 
-pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathered {
-    let inputs = Arc::new(Inputs { args: args.proxy.clone(), config: config.clone() });
-    let is_windows = *args.proxy.hns.choice() == HnsChoice::Windows;
+pub(in crate::commands) fn gather(node: &Node, config: &Config) -> Gathered {
+    let inputs = Arc::new(Inputs { args: node.proxy.clone(), config: config.clone() });
+    let is_windows = *node.proxy.hns.choice() == HnsChoice::Windows;
     let on_windows = is_windows.then_some(()).ok_or_else(|| "only on Windows with --hns windows".to_owned());
     // All sources but HNS are read at the same time: HNS is called by one thread.
-    let process = process_server(args).map(|server| (server.address, begin(PROCESS_LIMIT, move || process(&server))));
+    let process = node.server.clone().map(|server| (server.address, begin(PROCESS_LIMIT, move || process(&server))));
     let host = on_windows.clone().map(|()| begin(HOST_LIMIT, host::facts));
     let port_ranges = on_windows.clone().map(|()| begin(HOST_LIMIT, host::port_ranges));
     let proxies = on_windows.clone().map(|()| begin(HOST_LIMIT, host::proxies));
-    let mut hns = HnsThread::open(&args.proxy);
+    let mut hns = HnsThread::open(&node.proxy);
     let cluster = hns.opened().map(|hns| {
         let inputs = inputs.clone();
         begin(CLUSTER_LIMIT, move || cluster::read(&inputs, &hns))
@@ -73,25 +74,28 @@ pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathere
         }
         Err(error) => (Err(error.clone()), Err(error)),
     };
-    let dns = match (&on_windows, &catalog) {
-        (Ok(()), Ok(_)) if args.proxy.source.from.is_some() => Err(cluster::FROM_FILES.to_owned()),
-        (Ok(()), Ok(catalog)) => {
-            let servers = dns::servers(catalog);
-            Ok(begin(HOST_LIMIT, move || ask(servers)))
-        }
+    let asked = match (&on_windows, &catalog) {
+        (Ok(()), Ok(_)) if node.proxy.source.from.is_some() => Err(cluster::FROM_FILES.to_owned()),
+        (Ok(()), Ok(catalog)) => Ok((servers::dns(catalog), servers::kubernetes(catalog))),
         (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
+    };
+    let (dns, kubernetes) = match asked {
+        Ok((dns, kubernetes)) => {
+            (Ok(begin(HOST_LIMIT, move || codes(dns))), Ok(begin(HOST_LIMIT, move || connections(kubernetes))))
+        }
+        Err(reason) => (Err(reason.clone()), Err(reason)),
     };
     let settings = hns
         .opened()
-        .and_then(|hns| environment::settings(config, &args.proxy, &hns).map_err(|error| error_chain(&error)));
+        .and_then(|hns| environment::settings(config, &node.proxy, &hns).map_err(|error| error_chain(&error)));
     let node_host = hns.opened().map(|hns| {
-        let node = settings.as_ref().ok().zip(catalog.as_ref().ok());
-        let node = node.and_then(|(settings, catalog)| catalog.nodes.get(&settings.node_name));
-        environment::host(config, &args.proxy, &hns, node.map(|node| &**node))
+        let known = settings.as_ref().ok().zip(catalog.as_ref().ok());
+        let object = known.and_then(|(settings, catalog)| catalog.nodes.get(&settings.node_name));
+        environment::host(config, &node.proxy, &hns, object.map(|object| &**object))
     });
     let services = match (&settings, &node_host, &catalog) {
         (Ok(settings), Ok(host), Ok(catalog)) => {
-            let session = hns::SessionInputs::of(&args.proxy, settings, host, catalog);
+            let session = hns::SessionInputs::of(&node.proxy, settings, host, catalog);
             hns.run(move |hns| hns::explain(hns, session)).and_then(|explained| explained)
         }
         (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Err(error.clone()),
@@ -107,6 +111,7 @@ pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathere
         node_ports: catalog.as_ref().map(|catalog| cluster::node_ports(catalog)).map_err(Clone::clone),
         api_server,
         dns: dns.and_then(|dns| dns.wait()),
+        kubernetes: kubernetes.and_then(|kubernetes| kubernetes.wait()),
         process: process.and_then(|(address, process)| {
             let answered = process.wait().and_then(|answered| answered);
             answered.map_err(|reason| format!("cannot query hnsproxy at {address}: {reason}"))
@@ -115,16 +120,6 @@ pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathere
         proxies: proxies.and_then(|proxies| proxies.wait()),
     };
     Gathered { facts, hns, catalog, settings, host: node_host }
-}
-
-/// The running hnsproxy.
-pub(in crate::commands) fn process_server(args: &DoctorArgs) -> Source<Server> {
-    let address = match args.debug_address {
-        Some(address) => address,
-        None if args.proxy.source.from.is_some() => return Err("no running hnsproxy is asked with --from".to_owned()),
-        None => METRICS_ADDRESS,
-    };
-    Ok(args.debug_tls.server(address))
 }
 
 fn process(server: &Server) -> Source<ProcessFacts> {

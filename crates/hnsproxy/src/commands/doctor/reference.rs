@@ -7,17 +7,18 @@ use super::checks::ALL;
 const HEADER: &str = "\
 # hnsproxy doctor
 
-`hnsproxy doctor` checks a node, and says what is wrong, why, and what to do. It changes nothing. It takes the flags of kube-proxy, so that it checks
-HNS with the configuration of the node:
+`hnsproxy doctor` checks a node, and says what is wrong, why, and what to do. It changes nothing. It checks HNS with the configuration of the node: the flags of kube-proxy,
+or without them those of the installed Windows service ([bundle.md](bundle.md)):
 
+    hnsproxy.exe doctor
     hnsproxy.exe doctor --config=C:\\k\\kube-proxy.yaml
     hnsproxy doctor --from cluster.yaml --hns emulated:logs/ --network-name=cbr0 --hostname-override=win-1
     hnsproxy doctor --from node.zip --hns emulated:node.zip
 
-The second command checks a node on another computer, with its cluster and a [dump of its HNS](files.md), the third one with its [bundle](bundle.md).
+The third command checks a node on another computer, with its cluster and a [dump of its HNS](files.md), the fourth one with its [bundle](bundle.md).
 
 Each check has a result: *ok*, *warning*, *failure*, or *skipped* with the reason: a source that it needs is missing, or it does not apply to this node. The sources
-are HNS, the cluster, the configuration, Windows, and `/statusz` of the running hnsproxy (`--debug-address`). Each has a time limit: an HNS call three times
+are HNS, the cluster, the configuration, Windows, and `/statusz` of the running hnsproxy (`--debug-address`, or the address of the installed service). Each has a time limit: an HNS call three times
 `--hns-call-budget` (15 s), all calls that read HNS 60 s and those that compare it with the cluster 60 s, the cluster 30 s, the others 15 s. After a call that has not
 returned, HNS is not called again. What does not answer in time is missing, and the checks of the other sources are made. `-o json` prints for each
 check `check`, `title`, `finds`, `result`, `found` (a list of texts), `cause`, `cure`, and `section`, the section of this page. Ids of checks do not change; later releases may

@@ -3,7 +3,7 @@
 use cluster_source::error_chain;
 use serde_json::Value;
 
-use super::{page, parts, pause, query};
+use super::{page, parts, pause, query, server};
 use crate::cli::{HistoryArgs, OutputForm};
 use crate::commands::IN_SYNC;
 use crate::error::CommandError;
@@ -28,7 +28,7 @@ fn get(args: &HistoryArgs, since: Option<&str>) -> Result<(Value, HistoryView), 
     // Without a start, the page decides how many entries it has.
     let since = since.into_iter().flat_map(|since| [("since", since), ("limit", LIMIT)]);
     let parameters = since.chain(service.as_deref().map(|service| ("service", service)));
-    let server = args.running.server();
+    let server = server(&args.running);
     let document = page(&server, &format!("/debug/history?{}", query(parameters)))?;
     let history = parts(&server, &document)?;
     Ok((document, history))

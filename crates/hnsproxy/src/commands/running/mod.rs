@@ -12,11 +12,17 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::cli::RunningArgs;
 use crate::error::CommandError;
 use crate::http_client::{RequestError, Server};
 
 /// Between two requests of a command that goes on.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The running hnsproxy.
+fn server(args: &RunningArgs) -> Server {
+    super::installed::server(args.debug_address, &args.debug_tls)
+}
 
 /// Gets a page.
 fn page(server: &Server, path: &str) -> Result<Value, CommandError> {

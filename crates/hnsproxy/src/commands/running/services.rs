@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{page, parts, query};
+use super::{page, parts, query, server};
 use crate::cli::ServicesArgs;
 use crate::commands::IN_SYNC;
 use crate::error::CommandError;
@@ -14,7 +14,7 @@ use crate::view;
 const LIMIT: &str = "1000";
 
 pub(in crate::commands) fn main(args: &ServicesArgs) -> Result<u8, CommandError> {
-    let server = args.running.server();
+    let server = server(&args.running);
     let document = all(args, &server)?;
     let services = parts(&server, &document)?;
     output::print(args.running.output.output, &document, |layout| view::services(&services, layout))?;

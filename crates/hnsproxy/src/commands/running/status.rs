@@ -3,7 +3,7 @@
 use cluster_source::error_chain;
 use serde_json::Value;
 
-use super::{parts, pause, readyz};
+use super::{parts, pause, readyz, server};
 use crate::cli::StatusArgs;
 use crate::commands::{FAILED, IN_SYNC};
 use crate::error::CommandError;
@@ -25,7 +25,7 @@ fn once(args: &StatusArgs) -> Result<u8, CommandError> {
 }
 
 fn get(args: &StatusArgs) -> Result<(Value, StatusView), CommandError> {
-    let server = args.running.server();
+    let server = server(&args.running);
     let document = readyz(&server)?;
     let status = parts(&server, &document)?;
     Ok((document, status))

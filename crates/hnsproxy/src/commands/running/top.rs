@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster_source::error_chain;
 use serde_json::{Value, json};
 
-use super::{page, parts, pause, readyz};
+use super::{page, parts, pause, readyz, server};
 use crate::cli::{OutputForm, TopArgs};
 use crate::clock::Clock;
 use crate::commands::IN_SYNC;
@@ -17,7 +17,7 @@ use crate::screen::Screen;
 use crate::view::{self, TopView};
 
 pub(in crate::commands) fn main(args: &TopArgs) -> Result<u8, CommandError> {
-    let (server, form) = (args.running.server(), args.running.output.output);
+    let (server, form) = (server(&args.running), args.running.output.output);
     let is_text = matches!(form, OutputForm::Table | OutputForm::Wide);
     let (document, top) = get(&server)?;
     if args.once || !is_text || !io::stdout().is_terminal() {

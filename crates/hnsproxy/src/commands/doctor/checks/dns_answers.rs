@@ -1,7 +1,7 @@
 //! Whether the DNS of the cluster answers on this node.
 
 use super::super::check::{Check, Finding};
-use super::super::facts::{DnsAnswer, Facts};
+use super::super::facts::{Answer, Facts};
 
 pub(in super::super) const CHECK: Check = Check {
     id: "dns-answers",
@@ -33,24 +33,23 @@ fn run(facts: &Facts) -> Result<Finding, String> {
     Ok(Finding::warning_unless_empty(warnings, ok))
 }
 
-fn is_silent_frontend(answer: &DnsAnswer) -> bool {
-    !answer.server.is_backend && answer.code.is_err()
+fn is_silent_frontend(answer: &Answer<u8>) -> bool {
+    !answer.server.is_backend && answer.result.is_err()
 }
 
 /// What is wrong with a server.
-fn line(DnsAnswer { server, code }: &DnsAnswer) -> Option<String> {
-    let problem = match code {
+fn line(Answer { server, result }: &Answer<u8>) -> Option<String> {
+    let problem = match result {
         Ok(code) if ANSWERED.contains(code) => return None,
         Ok(code) => format!("error code {code}"),
         Err(reason) => reason.clone(),
     };
-    let part = if server.is_backend { "backend" } else { "frontend" };
-    Some(format!("Service {}: {part} {}/{}: {problem}", server.service, server.address, server.transport))
+    Some(format!("{server}: {problem}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::{DnsServer, Transport, testing};
+    use super::super::super::facts::{Server, Transport, testing};
     use super::*;
 
     fn with(codes: [Result<u8, &str>; 3]) -> Result<Finding, String> {
@@ -61,10 +60,7 @@ mod tests {
         ];
         let answers = servers.into_iter().zip(codes).map(|((address, transport, is_backend), code)| {
             let (service, address) = ("kube-system/kube-dns".to_owned(), address.parse().unwrap());
-            DnsAnswer {
-                server: DnsServer { service, address, transport, is_backend },
-                code: code.map_err(str::to_owned),
-            }
+            Answer { server: Server { service, address, transport, is_backend }, result: code.map_err(str::to_owned) }
         });
         run(&Facts { dns: Ok(answers.collect()), ..testing::none() })
     }

@@ -11,6 +11,7 @@ pub(super) mod dsr;
 pub(super) mod endpoint_states;
 pub(super) mod foreign;
 pub(super) mod hns;
+pub(super) mod kubernetes_answers;
 pub(super) mod management_address;
 pub(super) mod networks;
 pub(super) mod permissions;
@@ -39,6 +40,7 @@ pub(super) static ALL: &[&Check] = &[
     &services::DNS,
     &dns_answers::CHECK,
     &services::KUBERNETES,
+    &kubernetes_answers::CHECK,
     &configuration::CHECK,
     &api_access::CHECK,
     &permissions::CHECK,

@@ -14,16 +14,19 @@ use crate::archive::Files;
 use crate::hash::sha256;
 use crate::process::output;
 
+#[cfg(test)]
+mod wine_tests;
+
 /// The same for all versions: Windows finds the installed version by it.
 pub(super) const UPGRADE_CODE: &str = "0C7C1B4E-5D4E-4B3A-8E0B-2F6B6A0E1D11";
-const TEMPLATE: &str = include_str!("../../../packaging/msi/hnsproxy.wxs");
+const TEMPLATE: &str = include_str!("../../../../packaging/msi/hnsproxy.wxs");
 /// 1980-01-01, the first time that a cabinet can have.
 const MODIFIED: Duration = Duration::from_secs(315_532_800);
 /// The same time in units of 100 ns since 1601.
 const MODIFIED_FILETIME: u64 = 119_600_064_000_000_000;
-/// A deferred action (1024) that runs a file of the package (18) as the system (2048) if the installation is undone (256), and whose
-/// result is ignored (64). wixl does not know the attribute for it.
-const ROLLBACK: &str = "UPDATE CustomAction SET Type = 3410 WHERE Action = 'UndoService'";
+/// wixl leaves two attributes out of actions that run a file of the package (18) as the system (2048) if the installation is undone, and whose result
+/// is ignored (64): that they are deferred (1024), and for the rollback (256).
+const ROLLBACK: &str = "UPDATE CustomAction SET Type = 3410 WHERE Type = 2130";
 
 /// In upper case, as Windows requires it. Each version is another product.
 pub(super) fn product_code(version: &str) -> String {
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_installs_and_removes_the_service() {
+    fn the_program_installs_updates_and_removes_the_service() {
         if !RELEASE.found_for_test() {
             return;
         }
@@ -134,24 +137,76 @@ mod tests {
             table(&package, "CustomAction"),
             [
                 "InstallService | 3090 | ProgramFile | service install -- [ARGUMENTS]",
+                "SetUpdate | 2099 | UPDATE | 1",
                 "TakeSavedArguments | 2099 | ARGUMENTS | [SAVEDARGUMENTS]",
-                "UndoService | 3410 | ProgramFile | service uninstall",
+                "UndoInstallService | 3410 | ProgramFile | service uninstall",
+                "UndoUninstallService | 3410 | ProgramFile | service install -- [SAVEDARGUMENTS]",
+                "UndoUpdateService | 3410 | ProgramFile | service update -- [SAVEDARGUMENTS]",
                 "UninstallService | 3154 | ProgramFile | service uninstall",
-            ]
-        );
-        let sequence = table(&package, "InstallExecuteSequence");
-        let actions: Vec<_> = sequence.iter().filter(|row| row.contains("Service") || row.contains("Saved")).collect();
-        assert_eq!(
-            actions,
-            [
-                "InstallService | ARGUMENTS AND NOT Installed | 4020",
-                "TakeSavedArguments | NOT ARGUMENTS AND SAVEDARGUMENTS | 60",
-                "UndoService | ARGUMENTS AND NOT Installed | 4010",
-                "UninstallService | REMOVE=\"ALL\" AND SAVEDARGUMENTS | 3450",
+                "UpdateService | 3090 | ProgramFile | service update -- [ARGUMENTS]",
             ]
         );
         // The key is that of 64-bit programs (16), as the component that writes it.
-        assert_eq!(table(&package, "RegLocator"), [r"SavedArguments | 2 | SOFTWARE\hnsproxy | Arguments | 18"]);
+        let saved = |name: &str| format!(r"Saved{name} | 2 | SOFTWARE\hnsproxy | {name} | 18");
+        let service = r"ExistingService | 2 | SYSTEM\CurrentControlSet\Services\kube-proxy | ImagePath | 18".to_owned();
+        assert_eq!(table(&package, "RegLocator"), [service, saved("Arguments"), saved("Version")]);
+    }
+
+    /// The actions of the sequence that change something, in its order, with their conditions.
+    fn sequence(package: &[u8]) -> Vec<(String, String)> {
+        let mut rows: Vec<(u32, String, String)> = (table(package, "InstallExecuteSequence").iter())
+            .map(|row| {
+                let [action, condition, number] = row.split(" | ").collect::<Vec<_>>().try_into().unwrap();
+                (number.parse().unwrap(), action.to_owned(), condition.to_owned())
+            })
+            .collect();
+        rows.sort();
+        let is_meant = |action: &str| {
+            let standard = ["RemoveFiles", "InstallFiles", "InstallFinalize", "RemoveExistingProducts"];
+            action.contains("Service")
+                || action.contains("Saved")
+                || action == "SetUpdate"
+                || standard.contains(&action)
+        };
+        rows.into_iter()
+            .filter(|(_, action, _)| is_meant(action))
+            .map(|(_, action, condition)| (action, condition))
+            .collect()
+    }
+
+    /// What undoes an action runs only if the installation fails behind its own place, the last one first.
+    #[test]
+    fn a_failure_undoes_what_was_done_and_nothing_else() {
+        if !RELEASE.found_for_test() {
+            return;
+        }
+        let package = build("1.2.3", &files()).unwrap();
+        let removes = "REMOVE=\"ALL\" AND SAVEDARGUMENTS AND SAVEDVERSION = ProductVersion";
+        let installs = "ARGUMENTS AND NOT UPDATE AND NOT Installed";
+        let updates = "UPDATE AND NOT Installed";
+        let expected = [
+            ("TakeSavedArguments", "NOT ARGUMENTS AND SAVEDARGUMENTS"),
+            ("SetUpdate", "WIX_UPGRADE_DETECTED AND SAVEDARGUMENTS AND EXISTINGSERVICE"),
+            // With the program, which is there again.
+            ("UndoUninstallService", removes),
+            ("UninstallService", removes),
+            ("RemoveFiles", ""),
+            // With the program of the older version, which is there again.
+            ("UndoUpdateService", updates),
+            ("InstallFiles", ""),
+            ("InstallService", installs),
+            // Not if the installation of the service failed, since another one has its name.
+            ("UndoInstallService", installs),
+            ("UpdateService", updates),
+            ("InstallFinalize", ""),
+            // The older version is complete until the new one is.
+            ("RemoveExistingProducts", ""),
+        ];
+        assert_eq!(sequence(&package), expected.map(|(action, condition)| (action.to_owned(), condition.to_owned())));
+        let conditions = table(&package, "LaunchCondition");
+        let refuses = "Installed OR NOT ARGUMENTS OR NOT EXISTINGSERVICE OR (WIX_UPGRADE_DETECTED AND SAVEDARGUMENTS) | \
+                       The service kube-proxy exists.";
+        assert!(conditions.iter().any(|condition| condition.starts_with(refuses)), "{conditions:?}");
     }
 
     #[test]
