@@ -91,8 +91,9 @@ pub(crate) fn build_with_route<'a>(
     let tls = ListenerTls::open(&args.tls)?;
     let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
     hns.record_overdue_calls(history.clone());
-    let services = Arc::default();
-    let context = Context { args, tls, hns, events, store, metrics, history, services, calls, background };
+    let (services, explanations) = (Arc::default(), Arc::default());
+    let context =
+        Context { args, tls, hns, events, store, metrics, history, services, explanations, calls, background };
     let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;

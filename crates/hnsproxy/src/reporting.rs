@@ -31,7 +31,8 @@ impl Reporting {
         correlator: &SharedCorrelator,
         first: Option<events::Event>,
     ) -> Result<Self, CommandError> {
-        let Context { args, tls, hns, events, store, metrics, history, services, calls, background } = context;
+        let Context { args, tls, hns, events, store, metrics, history, services, explanations, calls, background } =
+            context;
         let broadcaster = match source {
             Source::Files(_) => None,
             Source::ApiServer(access) => {
@@ -55,9 +56,10 @@ impl Reporting {
             metrics: metrics.clone(),
             history: history.clone(),
             services: services.clone(),
+            explanations: explanations.clone(),
             calls: calls.clone(),
             recorder,
-            explain: Box::new(move |request| events.send(Event::Explain(request))),
+            observe: Box::new(move |request| events.send(Event::Observe(request))),
             credentials: Box::new(move || {
                 access.as_ref().map_or_else(Vec::new, |access| access.credential_lifetimes())
             }),

@@ -31,7 +31,7 @@ use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
-use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
+use crate::status::{ExplanationTable, NodeStatus, NotReady, Pace, ServiceTable, Status};
 use probed::Probed;
 use records::Records;
 
@@ -49,6 +49,7 @@ pub struct Session {
     start: Instant,
     records: Records,
     services: Arc<ServiceTable>,
+    explanations: Arc<ExplanationTable>,
     /// Whether the table has the Services of this session. Before, it has those of the session before.
     has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
@@ -99,6 +100,7 @@ impl Session {
             start: Instant::now(),
             records: Records::default(),
             services: Arc::default(),
+            explanations: Arc::default(),
             has_services: false,
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
@@ -127,10 +129,10 @@ impl Session {
         self
     }
 
-    /// Keeps this table of Services up to date, once the cluster is complete.
+    /// Keeps these tables of Services up to date, once the cluster is complete.
     #[must_use]
-    pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
-        self.services = services;
+    pub fn with_services(mut self, services: Arc<ServiceTable>, explanations: Arc<ExplanationTable>) -> Self {
+        (self.services, self.explanations) = (services, explanations);
         self
     }
 
@@ -287,7 +289,7 @@ impl Session {
     /// Logs and counts the drift that was found.
     fn report_drift(&mut self) {
         let drift = self.reconciler.take_drift();
-        self.records.drift(&drift, &self.reconciler);
+        self.records.drift(&drift, &|frontend| self.reconciler.owner(frontend));
         self.metrics.drift(&drift);
     }
 
@@ -352,7 +354,7 @@ impl Session {
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         self.steps_done += outcomes.len() - failed;
         self.records.outcomes(&outcomes);
-        self.records.repaired(&repaired, &self.reconciler);
+        self.records.repaired(&repaired, &|frontend| self.reconciler.owner(frontend));
         if !outcomes.is_empty() {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
@@ -373,6 +375,9 @@ impl Session {
         conditions.extend(self.probed.conditions());
         if *conditions != *self.conditions {
             self.records.conditions(&conditions);
+            // One that begins can be about another Service than the one that has changed.
+            let services = conditions.iter().chain(self.conditions.iter()).map(|one| one.service.clone());
+            self.explanations.mark_outdated(services);
             self.conditions = conditions.into();
         }
         next

@@ -1,4 +1,4 @@
-//! Benchmarks of time, calls and memory. They produce figures to compare; a slow result is not a failure.
+//! Benchmarks of time, calls and memory. They produce figures to compare. A figure that exceeds its limit is a failure; most have none.
 //!
 //! Each file is one benchmark, a function that returns a [`Table`], which is printed and written as JSON to `target/bench/NAME.json`.
 
@@ -37,39 +37,55 @@ pub(crate) struct Table {
     rows: Vec<(String, Vec<f64>)>,
 }
 
-type Benchmark = fn() -> Result<Table>;
+struct Benchmark {
+    name: &'static str,
+    run: fn() -> Result<Table>,
+    /// The largest figure of each row in a column.
+    limits: &'static [(&'static str, f64)],
+}
 
-const BENCHMARKS: [(&str, Benchmark); 10] = [
-    ("native_call", native_call::run),
-    ("start", start::run),
-    ("change", change::run),
-    ("connections", connections::run),
-    ("idle", idle::run),
-    ("loss", loss::run),
-    ("rollout", rollout::run),
-    ("recovery", recovery::run),
-    ("pages", pages::run),
-    ("wine", wine::run),
+const fn benchmark(
+    name: &'static str,
+    run: fn() -> Result<Table>,
+    limits: &'static [(&'static str, f64)],
+) -> Benchmark {
+    Benchmark { name, run, limits }
+}
+
+const BENCHMARKS: [Benchmark; 10] = [
+    benchmark("native_call", native_call::run, &[]),
+    benchmark("start", start::run, &[]),
+    benchmark("change", change::run, &[]),
+    benchmark("connections", connections::run, &[]),
+    benchmark("idle", idle::run, &[("writes", 0.0), ("CPU ms", 300.0)]),
+    benchmark("loss", loss::run, &[]),
+    benchmark("rollout", rollout::run, &[]),
+    benchmark("recovery", recovery::run, &[]),
+    benchmark("pages", pages::run, &[("99 % ms", 50.0)]),
+    benchmark("wine", wine::run, &[]),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let known = || BENCHMARKS.map(|(name, _)| name).join(", ");
-    if let Some(unknown) = arguments.names.iter().find(|name| BENCHMARKS.iter().all(|(known, _)| known != name)) {
+    let known = || BENCHMARKS.map(|benchmark| benchmark.name).join(", ");
+    if let Some(unknown) = arguments.names.iter().find(|name| BENCHMARKS.iter().all(|known| known.name != **name)) {
         bail!("unknown benchmark {unknown} (known: {})", known());
     }
     let folder = folder::target()?.join("bench");
     std::fs::create_dir_all(&folder)?;
-    for (name, benchmark) in BENCHMARKS {
+    let mut exceeded = Vec::new();
+    for Benchmark { name, run, limits } in BENCHMARKS {
         if !arguments.names.is_empty() && !arguments.names.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let table = benchmark().with_context(|| format!("benchmark {name}"))?;
+        let table = run().with_context(|| format!("benchmark {name}"))?;
         print(format_args!("{}", table.text()))?;
         let file = folder.join(name).with_extension("json");
         std::fs::write(&file, format!("{:#}\n", table.json()))?;
         say(format_args!("written to {}", file.display()));
+        exceeded.extend(table.exceeded(limits)?.into_iter().map(|text| format!("{name}: {text}")));
     }
-    Ok(ExitCode::SUCCESS)
+    exceeded.iter().for_each(|text| say(format_args!("LIMIT EXCEEDED: {text}")));
+    Ok(if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A count as a figure.
@@ -89,6 +105,22 @@ impl Table {
             figures.iter().for_each(|figure| text.push_str(&format!(" {figure:>WIDTH$.1}")));
         }
         text
+    }
+
+    /// The figures that exceed the limits of columns.
+    fn exceeded(&self, limits: &[(&str, f64)]) -> Result<Vec<String>> {
+        let mut exceeded = Vec::new();
+        for (column, limit) in limits {
+            let position = self.columns.iter().position(|name| name == column);
+            let position = position.with_context(|| format!("missing column {column}"))?;
+            for (row, figures) in &self.rows {
+                let figure = figures.get(position).with_context(|| format!("{row}: missing {column}"))?;
+                if figure > limit {
+                    exceeded.push(format!("{row}: {figure:.1} {column}, limit {limit:.1}"));
+                }
+            }
+        }
+        Ok(exceeded)
     }
 
     fn json(&self) -> Value {
@@ -118,5 +150,15 @@ mod tests {
         ];
         assert_eq!(table.text().lines().collect::<Vec<_>>(), lines);
         assert_eq!(table.json().pointer("/rows/1/median us"), Some(&json!(250.25)));
+    }
+
+    #[test]
+    fn a_figure_beyond_the_limit_of_its_column_is_named() {
+        let rows = vec![("fast".to_owned(), vec![900.0, 50.0]), ("slow".to_owned(), vec![1.0, 50.5])];
+        let table = Table { title: "Times", columns: &["kB", "99 % ms"], rows };
+        assert_eq!(table.exceeded(&[]).unwrap(), [""; 0]);
+        assert_eq!(table.exceeded(&[("99 % ms", 50.0)]).unwrap(), ["slow: 50.5 99 % ms, limit 50.0"]);
+        // A limit that is never compared would always hold.
+        table.exceeded(&[("99% ms", 50.0)]).unwrap_err();
     }
 }

@@ -23,13 +23,14 @@ const CLIENT_PAUSE: Duration = Duration::from_millis(20);
 /// The pause between two changes of the cluster.
 const CHANGE_PAUSE: Duration = Duration::from_millis(20);
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/readyz",
     "/statusz?format=json",
     "/configz",
     "/metrics",
     "/debug/services?limit=1000",
     "/debug/services?q=service-09999",
+    "/debug/services/bench/service-00000",
     "/debug/pending",
     "/debug/hns",
     "/debug/networks",

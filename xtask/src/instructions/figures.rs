@@ -46,6 +46,11 @@ impl fmt::Display for Figures {
     }
 }
 
+/// The release in a version such as `rustc 1.95.0 (59807616e 2026-04-14)`.
+fn release(compiler: &str) -> Option<&str> {
+    compiler.strip_prefix("rustc ")?.split(' ').next()
+}
+
 /// Stored figures, and those of now.
 pub(super) struct Comparison {
     stored: Figures,
@@ -57,10 +62,24 @@ impl Comparison {
         Self { stored, now }
     }
 
-    /// Whether a figure is too large, or is not stored. With another compiler, none has to hold.
+    /// Whether a figure is too large or not stored, or a stored one is missing. With another compiler, none has to hold.
     pub(super) fn has_failed(&self) -> bool {
-        self.stored.compiler == self.now.compiler
-            && self.now.figures.iter().any(|(name, now)| self.is_too_large(name, *now))
+        self.not_compared().is_none()
+            && (self.now.figures.iter().any(|(name, now)| self.is_too_large(name, *now))
+                || self.missing().next().is_some())
+    }
+
+    /// Why the stored figures say nothing about those of now: another release of the compiler. Builds of one release generate the same
+    /// instructions, whatever else their versions say.
+    pub(super) fn not_compared(&self) -> Option<String> {
+        let [stored, now] = [&self.stored, &self.now].map(|figures| figures.compiler.as_str());
+        let is_same = release(stored).is_some_and(|stored| release(now) == Some(stored));
+        (!is_same).then(|| format!("NOT COMPARED: the stored figures are of {stored}, and this is {now}"))
+    }
+
+    /// The stored figures that were not measured.
+    fn missing(&self) -> impl Iterator<Item = &str> {
+        self.stored.figures.keys().filter(|name| !self.now.figures.contains_key(*name)).map(String::as_str)
     }
 
     fn is_too_large(&self, name: &str, now: u64) -> bool {
@@ -84,10 +103,7 @@ impl fmt::Display for Comparison {
                 stored.map_or("-".to_owned(), |stored| stored.to_string())
             )?;
         }
-        if self.stored.compiler != self.now.compiler {
-            let [stored, now] = [&self.stored, &self.now].map(|figures| &figures.compiler);
-            writeln!(f, "NOT COMPARED: the stored figures are of {stored}, and this is {now}")?;
-        }
+        self.missing().try_for_each(|name| writeln!(f, "{:>15} {:>15}  {name}  MISSING", "", "-"))?;
         write!(f, "cargo xtask instructions --accept stores the figures")
     }
 }
@@ -108,6 +124,25 @@ mod tests {
         assert!(!has_failed("rustc 1", &[("a", 1100)]));
         assert!(has_failed("rustc 1", &[("a", 1101)]));
         assert!(has_failed("rustc 1", &[("a", 1000), ("b", 1)]));
-        assert!(!has_failed("rustc 2", &[("a", 2000)]));
+        assert!(has_failed("rustc 1", &[]), "a stored figure is missing");
+    }
+
+    #[test]
+    fn only_another_release_of_the_compiler_is_not_compared() {
+        let compare = |now| {
+            Comparison::of(figures("rustc 1.95.0 (59807616e 2026-04-14)", &[("a", 1000)]), figures(now, &[("a", 2000)]))
+        };
+        for same in
+            ["rustc 1.95.0 (59807616e 2026-04-14)", "rustc 1.95.0", "rustc 1.95.0 (built from a source tarball)"]
+        {
+            let comparison = compare(same);
+            assert_eq!((comparison.not_compared(), comparison.has_failed()), (None, true), "{same}");
+        }
+        for other in ["rustc 1.96.0 (0123456ab 2026-05-28)", "rustc 1.95.0-beta.3 (0123456ab 2026-03-01)", ""] {
+            let comparison = compare(other);
+            let reason = comparison.not_compared().unwrap();
+            assert!(reason.ends_with(&format!("2026-04-14), and this is {other}")), "{reason}");
+            assert!(!comparison.has_failed(), "{other}");
+        }
     }
 }

@@ -49,5 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let comparison = Comparison::of(Figures::stored(&file)?, figures);
     print(format_args!("{comparison}"))?;
+    if let Some(reason) = comparison.not_compared() {
+        // The last line, on standard error too: an exit code of 0 must not look like a comparison.
+        say(format_args!("{reason}"));
+        say(format_args!(
+            "nothing was checked; store the figures of this compiler with --accept, at a commit whose figures are known to be good"
+        ));
+    }
     Ok(if comparison.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

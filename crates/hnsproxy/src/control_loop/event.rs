@@ -11,7 +11,7 @@ use cluster_source::Change;
 
 use crate::config;
 use crate::mutex::lock;
-use crate::serve::ExplainRequest;
+use crate::serve::ObservationRequest;
 use crate::source::{ClusterChanges, Coalesced, Origin};
 use crate::status::ProbeReport;
 use crate::status::StatusStore;
@@ -23,8 +23,8 @@ pub enum Event {
     Config(config::Change),
     /// HNS sent a notification.
     Hns(hcn::Event),
-    /// An HTTP client requests an explanation.
-    Explain(ExplainRequest),
+    /// An HTTP client requests what was observed in HNS.
+    Observe(ObservationRequest),
     /// The probe of frontends has found something else than before.
     Probed(ProbeReport),
     Shutdown,
@@ -48,7 +48,7 @@ struct Waiting {
     feeds: Vec<WaitingFeed>,
     configuration: Vec<config::Change>,
     notifications: Vec<hcn::Event>,
-    explanations: Vec<ExplainRequest>,
+    observations: Vec<ObservationRequest>,
     probed: Option<ProbeReport>,
     /// Whether anything waits.
     any: bool,
@@ -69,7 +69,7 @@ pub struct Events {
     pub configuration: Vec<config::Change>,
     /// Each once.
     pub notifications: Vec<hcn::Event>,
-    pub explanations: Vec<ExplainRequest>,
+    pub observations: Vec<ObservationRequest>,
     /// The last report, with the replacements of all reports that wait.
     pub probed: Option<ProbeReport>,
 }
@@ -138,10 +138,10 @@ impl Waiting {
                     self.notifications.push(event);
                 }
             }
-            Event::Explain(request) => {
+            Event::Observe(request) => {
                 // The number of clients is limited, but not how often they give up and ask again.
-                self.explanations.retain(|waiting| !waiting.is_closed());
-                self.explanations.push(request);
+                self.observations.retain(|waiting| !waiting.0.is_closed());
+                self.observations.push(request);
             }
             Event::Probed(mut report) => {
                 let before = self.probed.take().map(|before| before.replace).unwrap_or_default();
@@ -183,7 +183,7 @@ impl Waiting {
             cluster,
             configuration: std::mem::take(&mut self.configuration),
             notifications: std::mem::take(&mut self.notifications),
-            explanations: std::mem::take(&mut self.explanations),
+            observations: std::mem::take(&mut self.observations),
             probed: self.probed.take(),
         }
     }
@@ -191,7 +191,6 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use proxy::model::ServiceName;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -241,11 +240,11 @@ mod tests {
         let (queue, origin) = queue();
         let ask = || {
             let (reply, answer) = oneshot::channel();
-            queue.send(Event::Explain(ExplainRequest::Service(ServiceName::new("ns", "web"), reply)));
+            queue.send(Event::Observe(ObservationRequest(reply)));
             answer
         };
         (0..10).for_each(|_| drop(ask()));
         let _waiting = ask();
-        assert_eq!(queue.take(&origin, Duration::ZERO).explanations.len(), 1);
+        assert_eq!(queue.take(&origin, Duration::ZERO).observations.len(), 1);
     }
 }

@@ -22,15 +22,18 @@ use crate::host_local::HostLocal;
 use crate::instance_lock;
 use crate::last_state::StateFile;
 use crate::metrics::Metrics;
-use crate::serve::{ExplainRequest, ListenerTls};
+use crate::serve::{ListenerTls, ObservationRequest};
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
-use crate::status::{CallStatistics, NodeAbsence, ServiceTable, Status, StatusStore};
+use crate::status::{CallStatistics, ExplanationTable, NodeAbsence, ServiceTable, Status, StatusStore};
 
 pub use event::{Event, EventQueue, Events};
 
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
+
+/// How many Services are explained before a run and after it. An explanation takes about 0.1 ms, for which pending changes wait.
+const EXPLAINED_AT_ONCE: usize = 64;
 
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
@@ -43,6 +46,7 @@ pub struct Context<'a> {
     pub metrics: Arc<Metrics>,
     pub history: History,
     pub services: Arc<ServiceTable>,
+    pub explanations: Arc<ExplanationTable>,
     pub calls: Arc<CallStatistics>,
     pub background: Background,
 }
@@ -88,7 +92,7 @@ impl<'a> ControlLoop<'a> {
         source: &Source,
         before: Option<&Session>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, history, services, background, .. } = &context;
+        let Context { args, hns, events, store, metrics, history, services, explanations, background, .. } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };
@@ -102,7 +106,7 @@ impl<'a> ControlLoop<'a> {
         let session = Session::new(hns.clone(), settings, host, args.hns_concurrency)
             .with_metrics(metrics.clone())
             .with_history(history.clone())
-            .with_services(services.clone())
+            .with_services(services.clone(), explanations.clone())
             .with_probed_services(args.probe.services.clone());
         let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice());
         let mut session = session.with_state_file(state_file).with_host_local(host_local);
@@ -158,24 +162,19 @@ impl<'a> ControlLoop<'a> {
     }
 
     fn handle(&mut self, events: Events) {
-        let Events { shutdown: _, cluster, configuration, notifications, explanations, probed } = events;
+        let Events { shutdown: _, cluster, configuration, notifications, observations, probed } = events;
         self.feed.apply(cluster, &mut self.session);
         self.record_outage();
         notifications.into_iter().for_each(|event| self.handle_notification(event));
         configuration.into_iter().for_each(|change| self.handle_configuration(change));
         probed.into_iter().for_each(|report| self.session.record_probe(report));
-        // After the changes, so that they are part of the explanation.
-        explanations.into_iter().for_each(|request| self.answer(request));
+        observations.into_iter().for_each(|request| self.answer(request));
     }
 
     /// Answers, unless the client has disconnected. It may also disconnect meanwhile.
-    fn answer(&mut self, request: ExplainRequest) {
-        if request.is_closed() {
-            return;
-        }
-        match request {
-            ExplainRequest::Service(service, reply) => drop(reply.send(self.session.explain(&service).map(Box::new))),
-            ExplainRequest::Observation(reply) => drop(reply.send(self.session.observation().map(Box::new))),
+    fn answer(&self, ObservationRequest(reply): ObservationRequest) {
+        if !reply.is_closed() {
+            let _ = reply.send(self.session.observation().map(Box::new));
         }
     }
 
@@ -253,8 +252,10 @@ impl<'a> ControlLoop<'a> {
             let Counts { calls, writes } = self.session.counts();
             info!(native_calls = calls, writes, "HNS in sync");
         }
+        // Before the status, so that a node that is in sync has its explanations, apart from a start with thousands of Services.
+        let left = self.session.has_complete_cluster() && self.session.explain_changed(elapsed, EXPLAINED_AT_ONCE);
         self.context.store.publish(status);
-        Ok(next)
+        Ok(if left { Duration::ZERO } else { next })
     }
 
     /// Does what is due. Returns the part of the Node that it waits for, if any, and the time of the next tick.
@@ -273,6 +274,7 @@ impl<'a> ControlLoop<'a> {
         if session.now() >= self.next_audit {
             // The first audit takes long on a large host, and may hang: what is known before it is published.
             if self.next_audit.is_zero() {
+                session.list_services();
                 store.publish_progress(session.status());
             }
             let audit = session.audit_step();
@@ -285,6 +287,8 @@ impl<'a> ControlLoop<'a> {
                 self.notifications.subscribe();
             }
         }
+        // A write of the run may hang: what it is about to change is published before.
+        session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
         let next = match session.run(&|| events.interrupts()) {
             Next::At(time) => Some(time),
             Next::Idle => None,

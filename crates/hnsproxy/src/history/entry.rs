@@ -16,6 +16,9 @@ use cluster_source::error_chain;
 /// The longest text of an entry, in bytes. HNS puts whole documents into some errors.
 const MAX_TEXT: usize = 1 << 10;
 
+/// The largest number of backends that a message names in each direction. The fields of the entry have more.
+const MAX_IN_MESSAGE: usize = 10;
+
 /// What happened. The documents have the name in `kind`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -29,11 +32,14 @@ pub enum Event {
         /// Whether the old load balancer was created again after HNS had refused the new one.
         restored: bool,
     },
+    /// One object that differs from what was written, or a number of further ones.
     DriftFound {
         cause: &'static str,
+        count: usize,
     },
     DriftRepaired {
         cause: &'static str,
+        count: usize,
     },
     /// A call that exceeds its budget.
     HnsCall {
@@ -186,6 +192,7 @@ fn named(count: usize, verb: &str, mut first: Vec<String>) -> Option<String> {
     if count == 0 {
         return None;
     }
+    first.truncate(MAX_IN_MESSAGE);
     let others = count.saturating_sub(first.len());
     first.extend((others > 0).then(|| format!("{others} more")));
     Some(format!("{count} {verb} ({})", first.join(", ")))

@@ -1,23 +1,20 @@
-//! Diagnostic pages: flags, the explanations of a Service and of a packet, the verbosity of the log.
+//! Diagnostic pages: flags, the explanation of a packet, the verbosity of the log.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
-use proxy::Explanation;
-use proxy::model::ServiceName;
-use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::header::{JSON, NOSNIFF, TEXT};
-use super::{ExplainRequest, Shared};
+use super::{ObservationRequest, Shared};
 use crate::log;
-use crate::packet::{PacketExplanation, Question};
+use crate::packet::{Observation, PacketExplanation, Question};
 
-/// How long the control loop may take to answer: less than the timeout of `hnsproxy explain`.
+/// How long the control loop may take to answer: less than the timeout of `hnsproxy explain packet`.
 const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every flag of kube-proxy with its effective value.
@@ -32,27 +29,6 @@ pub(super) async fn flagz(State(shared): State<Arc<Shared>>) -> Response {
     ([TEXT, NOSNIFF], page).into_response()
 }
 
-pub(super) async fn explain(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Response {
-    let service = ServiceName::new(namespace, name);
-    match explanation(&shared, &service).await {
-        Ok(Some(explanation)) => ([JSON], serde_json::to_string(&explanation).unwrap_or_default()).into_response(),
-        Ok(None) => {
-            let body = json!({"message": format!("Service {service} not found")});
-            (StatusCode::NOT_FOUND, [JSON], body.to_string()).into_response()
-        }
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response(),
-    }
-}
-
-async fn explanation(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
-    let _permit = permit(shared)?;
-    let explanation = ask(shared, |reply| ExplainRequest::Service(service.clone(), reply)).await?;
-    Ok(explanation.map(|explanation| *explanation))
-}
-
 pub(super) async fn packet(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     let question = match Question::from_query(query.as_deref().unwrap_or_default()) {
         Ok(question) => question,
@@ -65,8 +41,9 @@ pub(super) async fn packet(State(shared): State<Arc<Shared>>, RawQuery(query): R
 }
 
 async fn packet_explanation(shared: &Shared, question: Question) -> Result<PacketExplanation, &'static str> {
-    let permit = permit(shared)?;
-    let observation = ask(shared, ExplainRequest::Observation).await??;
+    let permit = shared.explanations.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| "too many requests for explanations; retry later\n")?;
+    let observation = observation(shared).await?;
     // With thousands of load balancers this takes about a second. Other pages and the control loop must not wait for it. It continues if the
     // client disconnects, so it keeps the permit.
     let explained = tokio::task::spawn_blocking(move || {
@@ -76,19 +53,12 @@ async fn packet_explanation(shared: &Shared, question: Question) -> Result<Packe
     explained.await.map_err(|_| "cannot explain the packet; see the log\n")
 }
 
-fn permit(shared: &Shared) -> Result<OwnedSemaphorePermit, &'static str> {
-    shared.explanations.clone().try_acquire_owned().map_err(|_| "too many requests for explanations; retry later\n")
-}
-
 /// Asks the control loop.
-async fn ask<T>(
-    shared: &Shared,
-    request: impl FnOnce(oneshot::Sender<T>) -> ExplainRequest,
-) -> Result<T, &'static str> {
+async fn observation(shared: &Shared) -> Result<Box<Observation>, &'static str> {
     let (reply, answer) = oneshot::channel();
-    (shared.proxy.explain)(request(reply));
+    (shared.proxy.observe)(ObservationRequest(reply));
     match tokio::time::timeout(EXPLAIN_TIMEOUT, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
+        Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err("hnsproxy is shutting down\n"),
         Err(_) => Err("the control loop is busy, or waiting for an HNS call; see /readyz\n"),
     }

@@ -6,6 +6,7 @@ mod answers;
 mod connection;
 mod connections;
 mod debug;
+mod explained;
 mod header;
 mod health;
 mod history;
@@ -37,8 +38,6 @@ use axum::routing::get;
 use cluster_source::cluster::CredentialLifetime;
 use hcn::SlowCall;
 use http::HeaderValue;
-use proxy::Explanation;
-use proxy::model::ServiceName;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -48,7 +47,7 @@ use crate::events::Recorder;
 use crate::history::History;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::packet::Observation;
-use crate::status::{CallStatistics, ServiceTable, StatusSnapshot, StatusStore};
+use crate::status::{CallStatistics, ExplanationTable, ServiceTable, StatusSnapshot, StatusStore};
 use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
@@ -58,27 +57,13 @@ use running::RunningPage;
 use status_api::StatePage;
 pub use tls::{ListenerTls, TlsError};
 
-/// The number of concurrent requests for explanations: the control loop answers them, between its runs.
+/// The number of packets that are explained concurrently: each takes up to a second of a processor.
 const MAX_EXPLANATIONS: usize = 4;
 
-/// A request for an explanation, for the control loop.
+/// Asks the control loop for what was observed in HNS, to explain a packet. The error says why that is not known. It is closed if the client has
+/// disconnected.
 #[derive(Debug)]
-pub enum ExplainRequest {
-    /// The answer is none if there is no such Service.
-    Service(ServiceName, oneshot::Sender<Option<Box<Explanation>>>),
-    /// What was observed in HNS, to explain a packet. The error says why that is not known.
-    Observation(oneshot::Sender<Result<Box<Observation>, &'static str>>),
-}
-
-impl ExplainRequest {
-    /// Whether the client has disconnected.
-    pub fn is_closed(&self) -> bool {
-        match self {
-            Self::Service(_, reply) => reply.is_closed(),
-            Self::Observation(reply) => reply.is_closed(),
-        }
-    }
-}
+pub struct ObservationRequest(pub oneshot::Sender<Result<Box<Observation>, &'static str>>);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -118,10 +103,11 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     pub history: History,
     pub services: Arc<ServiceTable>,
+    pub explanations: Arc<ExplanationTable>,
     pub calls: Arc<CallStatistics>,
     pub recorder: Recorder,
     /// Sends a request to the control loop.
-    pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,
+    pub observe: Box<dyn Fn(ObservationRequest) + Send + Sync>,
     /// When the credentials for the API server expire.
     pub credentials: Box<dyn Fn() -> Vec<CredentialLifetime> + Send + Sync>,
     /// The HNS call in flight, if it exceeds its budget.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz, ui};
+use super::{Proxy, Settings, Shared, debug, explained, history, host, process, services, statusz, ui};
 use crate::{log, metrics};
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
@@ -28,13 +28,13 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/proxyMode", get(|| async { ([TEXT, NOSNIFF], "kernelspace") }))
         .route("/configz", get(configz))
         .route("/readyz", get(readyz))
-        .route("/debug/explain/{namespace}/{name}", get(debug::explain))
+        .route("/debug/explain/{namespace}/{name}", get(explained::explanation))
         .route("/debug/history", get(history::page))
         .route("/debug/hns", get(process::hns))
         .route("/debug/networks", get(process::networks))
         .route("/debug/pending", get(process::pending))
         .route("/debug/services", get(services::page))
-        .route("/debug/services/{namespace}/{name}", get(debug::explain))
+        .route("/debug/services/{namespace}/{name}", get(explained::page))
         .route("/debug/packet", get(debug::packet));
     if flagz {
         router = router.route("/flagz", get(debug::flagz));

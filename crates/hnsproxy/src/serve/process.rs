@@ -80,13 +80,8 @@ impl From<CallSummary> for CallPage {
     }
 }
 
-/// For pages that have no other parameters than those of each page.
-fn no_parameters(name: &str, _: &str) -> Result<(), String> {
-    Err(format!("unknown parameter {name:?} (known: pretty)"))
-}
-
 pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
-    query::respond(query::read(parameters.as_deref(), no_parameters), || {
+    query::respond(query::read(parameters.as_deref(), query::no_parameters), || {
         let StatePage { hns, .. } = shared.state(&shared.proxy.store.snapshot());
         HnsCallsPage {
             api_version: API_VERSION,
@@ -101,7 +96,7 @@ pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters):
 }
 
 pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
-    query::respond(query::read(parameters.as_deref(), no_parameters), || {
+    query::respond(query::read(parameters.as_deref(), query::no_parameters), || {
         let snapshot = shared.proxy.store.snapshot();
         let state = shared.state(&snapshot);
         let reasons = reasons(&snapshot.status);
@@ -121,7 +116,7 @@ pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(paramete
 }
 
 pub(super) async fn networks(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
-    query::respond(query::read(parameters.as_deref(), no_parameters), || {
+    query::respond(query::read(parameters.as_deref(), query::no_parameters), || {
         let snapshot = shared.proxy.store.snapshot();
         let StatePage { networks, hns, host_conditions, .. } = shared.state(&snapshot);
         NetworksPage {

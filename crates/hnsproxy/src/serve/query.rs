@@ -30,6 +30,14 @@ pub(super) fn read(query: Option<&str>, mut set: impl FnMut(&str, &str) -> Resul
     Ok(form)
 }
 
+/// For pages that have no other parameters than those of each page.
+///
+/// # Errors
+/// The message for the client.
+pub(super) fn no_parameters(name: &str, _: &str) -> Result<(), String> {
+    Err(format!("unknown parameter {name:?} (known: pretty)"))
+}
+
 /// Reads a number from 1 to `max`.
 ///
 /// # Errors

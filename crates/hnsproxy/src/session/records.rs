@@ -6,15 +6,15 @@ use std::net::IpAddr;
 use cluster_source::error_chain;
 use proxy::apply::{Failure, Outcome};
 use proxy::model::ServiceName;
-use proxy::observe::by_cause;
+use proxy::observe::{Cause, by_cause};
 use proxy::reconcile::BackendChange;
-use proxy::{AuditError, Drift, Reconciler, ServiceCondition};
+use proxy::{AuditError, Drift, Frontend, Reconciler, ServiceCondition};
 use tracing::{debug, info, warn};
 
 use crate::history::{Event, History, Record};
 use crate::status::NetworkStatus;
 
-/// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
+/// Beyond this number of objects with drift, the others are only counted, by cause: after a restart of HNS, all objects have drift.
 const MAX_DRIFT_LOGGED: usize = 20;
 
 #[derive(Debug, Default)]
@@ -30,6 +30,9 @@ pub(super) struct Records {
 
 /// The same for changes of backends, of which a change of the zone or of a network causes one for each Service.
 const MAX_BACKEND_CHANGES: usize = 100;
+
+/// The Service that owns a frontend.
+type Owner<'a> = &'a dyn Fn(Frontend) -> Option<&'a ServiceName>;
 
 /// A condition that was logged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,33 +103,29 @@ impl Records {
         self.audit_error = error;
     }
 
-    pub(super) fn drift(&self, drift: &[Drift], reconciler: &Reconciler) {
-        for drift in drift.iter().take(MAX_DRIFT_LOGGED) {
+    pub(super) fn drift(&self, drift: &[Drift], owner: Owner<'_>) {
+        let (first, others) = drift.split_at(drift.len().min(MAX_DRIFT_LOGGED));
+        for drift in first {
             warn!("{drift}");
-            let event = Event::DriftFound { cause: drift.cause.as_str() };
-            self.history.record(&about(event, drift, drift.to_string(), reconciler));
+            let event = Event::DriftFound { cause: drift.cause.as_str(), count: 1 };
+            self.history.record(&about(event, drift, drift.to_string(), owner));
         }
-        if drift.len() > MAX_DRIFT_LOGGED {
-            let counts = by_cause(drift);
-            let text: Vec<_> = counts.iter().map(|(cause, count)| format!("{cause}: {count}")).collect();
-            warn!(objects = drift.len(), logged = MAX_DRIFT_LOGGED, "drift found: {}", text.join(", "));
-            for (cause, count) in counts {
-                let event = Event::DriftFound { cause: cause.as_str() };
-                self.history.record(&Record::new(event, format!("drift found: {cause}: {count}")));
-            }
+        for (cause, count) in by_cause(others) {
+            let message = of_others(cause, count);
+            warn!("{message}");
+            self.history.record(&Record::new(Event::DriftFound { cause: cause.as_str(), count }, message));
         }
     }
 
-    pub(super) fn repaired(&self, drift: &[Drift], reconciler: &Reconciler) {
-        for drift in drift.iter().take(MAX_DRIFT_LOGGED) {
-            let event = Event::DriftRepaired { cause: drift.cause.as_str() };
-            self.history.record(&about(event, drift, format!("{drift}: resolved"), reconciler));
+    pub(super) fn repaired(&self, drift: &[Drift], owner: Owner<'_>) {
+        let (first, others) = drift.split_at(drift.len().min(MAX_DRIFT_LOGGED));
+        for drift in first {
+            let event = Event::DriftRepaired { cause: drift.cause.as_str(), count: 1 };
+            self.history.record(&about(event, drift, format!("{drift}: resolved"), owner));
         }
-        if drift.len() > MAX_DRIFT_LOGGED {
-            for (cause, count) in by_cause(drift) {
-                let event = Event::DriftRepaired { cause: cause.as_str() };
-                self.history.record(&Record::new(event, format!("drift found: {cause}: {count}: resolved")));
-            }
+        for (cause, count) in by_cause(others) {
+            let message = format!("{}: resolved", of_others(cause, count));
+            self.history.record(&Record::new(Event::DriftRepaired { cause: cause.as_str(), count }, message));
         }
     }
 
@@ -185,9 +184,15 @@ impl Records {
     }
 }
 
-fn about(event: Event, drift: &Drift, message: String, reconciler: &Reconciler) -> Record {
-    let owner = drift.subject.frontend().and_then(|frontend| reconciler.owner(frontend)).cloned();
-    Record::new(event, message).about(drift.subject).of_service(owner)
+/// Drift of objects beyond the first ones.
+fn of_others(cause: Cause, count: usize) -> String {
+    let objects = if count == 1 { "object" } else { "objects" };
+    format!("{count} other {objects}: {cause}")
+}
+
+fn about(event: Event, drift: &Drift, message: String, owner: Owner<'_>) -> Record {
+    let service = drift.subject.frontend().and_then(|frontend| owner(frontend).cloned());
+    Record::new(event, message).about(drift.subject).of_service(service)
 }
 
 /// Logs and records each condition when it begins and when it is resolved.
@@ -206,11 +211,37 @@ fn report(history: &History, reported: &mut BTreeSet<Reported>, now: BTreeSet<Re
 #[cfg(test)]
 mod tests {
     use hcn::Guid;
+    use proxy::dirty::Subject;
     use proxy::{Action, Reason, Step};
     use serde_json::Value;
 
     use super::*;
     use crate::history::Query;
+
+    /// The entries of these records.
+    fn entries(records: &Records) -> Vec<Value> {
+        let found = records.history.find(&Query::default());
+        found.documents().map(|document| serde_json::from_str(document.get()).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_counts_of_drift_add_up_to_the_number_of_objects() {
+        let drift = |last, cause| Drift { subject: Subject::Address([10, 244, 1, last].into()), cause };
+        let lost = (1..=30).map(|last| drift(last, Cause::EndpointLost));
+        let all: Vec<_> = lost.chain([drift(31, Cause::EndpointChanged)]).collect();
+        let records = Records::default();
+        records.drift(&all, &|_| None);
+        records.repaired(&all, &|_| None);
+        let entries = entries(&records);
+        let sum = |kind: &str, cause: &str| {
+            let of = entries.iter().filter(|entry| entry["kind"] == kind && entry["cause"] == cause);
+            of.map(|entry| entry["count"].as_u64().unwrap()).sum::<u64>()
+        };
+        for kind in ["drift_found", "drift_repaired"] {
+            assert_eq!((sum(kind, "endpoint_lost"), sum(kind, "endpoint_changed")), (30, 1), "{kind}");
+        }
+        assert_eq!(entries.len(), 2 * (MAX_DRIFT_LOGGED + 2));
+    }
 
     #[test]
     fn a_write_that_the_shutdown_stops_is_not_recorded() {
@@ -224,8 +255,7 @@ mod tests {
             Outcome::without_calls(step(1), Ok(())),
             Outcome::without_calls(step(2), Err(Failure::Hns(stopped))),
         ]);
-        let found = records.history.find(&Query::default());
-        let entries = found.documents().map(|document| serde_json::from_str::<Value>(document.get()).unwrap());
-        assert_eq!(entries.map(|entry| entry["address"].clone()).collect::<Vec<_>>(), ["10.244.1.1"]);
+        let addresses: Vec<_> = entries(&records).iter().map(|entry| entry["address"].clone()).collect();
+        assert_eq!(addresses, ["10.244.1.1"]);
     }
 }

@@ -1,23 +1,41 @@
-//! Keeps the table of Services up to date, and records changes of their backends.
+//! Keeps the tables of Services up to date, and records changes of their backends.
+
+use std::time::Duration;
 
 use super::Session;
 
 impl Session {
+    /// Lists the Services, unless this was done before. The first audit may hang, and comes before the first run.
+    pub fn list_services(&mut self) {
+        if self.services.is_empty() {
+            self.update_services();
+        }
+    }
+
     /// Takes what has changed of Services since the last run.
     pub(super) fn update_services(&mut self) {
-        let changed = self.reconciler.take_changed_services().into_iter();
+        let changed = self.reconciler.take_changed_services();
+        self.explanations.mark_outdated(changed.iter().cloned());
+        self.explanations.mark_outdated(self.reconciler.take_replanned_services());
         let reconciler = &self.reconciler;
-        let changed = changed.map(|service| {
+        let changed = changed.into_iter().map(|service| {
             let summary = reconciler.summary(&service);
             (service, summary)
         });
         if std::mem::replace(&mut self.has_services, true) {
-            self.services.update(changed, reconciler.unsettled());
+            self.explanations.mark_outdated(self.services.update(changed, reconciler.unsettled()));
         } else {
             // All Services of a complete cluster have changed since the session began.
             let all = changed.filter_map(|(service, summary)| Some((service, summary?))).collect();
             self.services.replace(all, reconciler.unsettled());
+            self.explanations.retain(|service| self.services.contains(service));
         }
         self.records.backend_changes(&self.reconciler.take_backend_changes());
+    }
+
+    /// Explains Services that may have changed, up to `limit` of them; `now` is since the start of the process. Returns whether others are left.
+    pub fn explain_changed(&mut self, now: Duration, limit: usize) -> bool {
+        let explanations = self.explanations.clone();
+        explanations.update(now, limit, |service| self.explain(service))
     }
 }

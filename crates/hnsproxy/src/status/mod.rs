@@ -1,6 +1,7 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
 mod calls;
+mod explanations;
 mod probed;
 mod programming;
 mod readiness;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use crate::last_state::RemovedBeforeStart;
 
 pub use calls::{CallStatistics, CallSummary, MINUTES};
+pub use explanations::{ExplanationTable, PublishedExplanation};
 pub use probed::{Finding, ProbeReport, ProbeTarget, ProbedFrontend, Question};
 pub use programming::{Pace, Programming};
 pub use readiness::{Lateness, NotReady, not_ready};

@@ -47,6 +47,10 @@ fn state(summary: ServiceSummary, unsettled: Unsettled) -> &'static str {
 }
 
 impl ServiceTable {
+    pub fn is_empty(&self) -> bool {
+        lock(&self.0).services.is_empty()
+    }
+
     /// Replaces the table by all Services of another session, and those that are not in sync.
     pub fn replace(&self, all: BTreeMap<ServiceName, ServiceSummary>, unsettled: BTreeMap<ServiceName, Unsettled>) {
         let mut table = lock(&self.0);
@@ -54,12 +58,12 @@ impl ServiceTable {
         *table = Table { services: all, unsettled, updates };
     }
 
-    /// Sets the Services that have changed, where None is a deleted one, and all that are not in sync.
+    /// Sets the Services that have changed, where None is a deleted one, and all that are not in sync. Returns those for which the latter has changed.
     pub fn update(
         &self,
         changed: impl IntoIterator<Item = (ServiceName, Option<ServiceSummary>)>,
         unsettled: BTreeMap<ServiceName, Unsettled>,
-    ) {
+    ) -> Vec<ServiceName> {
         let mut table = lock(&self.0);
         for (service, summary) in changed {
             table.updates += 1;
@@ -68,12 +72,20 @@ impl ServiceTable {
                 None => drop(table.services.remove(&service)),
             }
         }
-        table.unsettled = unsettled;
+        let before = std::mem::replace(&mut table.unsettled, unsettled);
+        let differs = |(service, now): &(&ServiceName, &Unsettled)| before.get(*service) != Some(*now);
+        let is_resolved = |service: &&ServiceName| !table.unsettled.contains_key(*service);
+        let changed = table.unsettled.iter().filter(differs).map(|(service, _)| service);
+        changed.chain(before.keys().filter(is_resolved)).cloned().collect()
     }
 
     /// How often a Service was updated or removed.
     pub fn updates(&self) -> u64 {
         lock(&self.0).updates
+    }
+
+    pub fn contains(&self, service: &ServiceName) -> bool {
+        lock(&self.0).services.contains_key(service)
     }
 
     /// The first Services that match by name and state, in their order, and the number of all that match. Only those after `after` are returned.

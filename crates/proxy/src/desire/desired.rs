@@ -255,7 +255,8 @@ impl Desired {
         self.claims.range(first..).take_while(move |(f, ..)| *f == frontend)
     }
 
-    fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
+    /// The Services that claim a frontend, the oldest first.
+    pub(crate) fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
         self.claims_to(frontend).map(|(_, _, service)| service)
     }
 

@@ -34,6 +34,13 @@ pub struct Explanation {
     pub steps: Vec<String>,
 }
 
+impl Explanation {
+    /// What is known of a Service before HNS was read.
+    pub fn before_audit(service: ServiceName) -> Self {
+        Self { service, hns: HnsView::NotAudited, conditions: Vec::new(), frontends: Vec::new(), steps: Vec::new() }
+    }
+}
+
 /// How reliable the observed state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

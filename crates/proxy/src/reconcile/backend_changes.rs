@@ -1,22 +1,23 @@
 //! Which backends a change of the cluster has added to a Service or removed from it, and why. The cost grows with the Services that have changed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::Reconciler;
 use crate::desire::Desired;
-use crate::desire::select::judge;
+use crate::desire::select::{Verdict, judge};
 use crate::explain::BackendState;
 use crate::frontend::{LoadBalancerSpec, Target};
-use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
+use crate::model::{Cluster, Family, Service, ServiceEntry, ServiceName};
 use crate::settings::Node;
 
-/// The largest number of addresses that a change names in each direction. The reasons of a removal cost a pass over the backends of the Service.
-const MAX_NAMED: usize = 10;
+/// The largest number of addresses that a change names in each direction: a history of limited size records them.
+const MAX_NAMED: usize = 64;
 
 /// A change of the backends that serve for a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +89,8 @@ impl BackendChanges {
             if before == after {
                 continue;
             }
-            let entry = cluster.get(&service);
-            let removal =
-                |address: &IpAddr| RemovedBackend { address: *address, reason: reason(*address, entry, node) };
+            let reasons = Reasons { entry: cluster.get(&service), node, verdicts: OnceCell::new() };
+            let removal = |address: &IpAddr| RemovedBackend { address: *address, reason: reasons.of(*address) };
             self.found.push(BackendChange {
                 backends: after.len(),
                 added_count: after.difference(&before).count(),
@@ -115,22 +115,37 @@ fn addresses(specs: &[Arc<LoadBalancerSpec>]) -> BTreeSet<IpAddr> {
     specs.iter().flat_map(|spec| spec.targets.iter().copied().filter_map(Target::address)).collect()
 }
 
-/// Why an address does not serve.
-fn reason(address: IpAddr, entry: Option<&ServiceEntry>, node: &Node) -> Option<RemovalReason> {
-    let Some((entry, service)) = entry.and_then(|entry| Some((entry, entry.service.as_ref()?))) else {
-        return Some(RemovalReason::ServiceDeleted);
-    };
-    let slices = || entry.slices.values();
-    if !slices().any(|slice| slice.backends.iter().any(|backend| backend.address == address)) {
-        return Some(RemovalReason::NotInSlices);
+/// Why addresses of a Service do not serve.
+struct Reasons<'a> {
+    entry: Option<&'a ServiceEntry>,
+    node: &'a Node,
+    /// Of each address that slices have, for the traffic policies `Cluster` and `Local`. Costs a pass over the backends, so only if a reason needs it.
+    verdicts: OnceCell<FxHashMap<IpAddr, [Verdict; 2]>>,
+}
+
+impl Reasons<'_> {
+    fn of(&self, address: IpAddr) -> Option<RemovalReason> {
+        let Some((entry, service)) = self.entry.and_then(|entry| Some((entry, entry.service.as_ref()?))) else {
+            return Some(RemovalReason::ServiceDeleted);
+        };
+        let mut slices = entry.slices.values();
+        if !slices.any(|slice| slice.backends.iter().any(|backend| backend.address == address)) {
+            return Some(RemovalReason::NotInSlices);
+        }
+        // If one verdict is that it serves, another rule leaves it out, such as the limit of backends.
+        let verdicts = self.verdicts.get_or_init(|| verdicts(service, entry, self.node)).get(&address)?;
+        verdicts.iter().find(|verdict| !verdict.serves()).map(|verdict| RemovalReason::State((*verdict).into()))
     }
-    // Ports share the states of their pods, so the first port that has the address shows the reason.
-    let family = Family::of(address);
-    let mut judgements = service.ports.iter().map(|port| judge(port, family, slices(), node));
-    let verdicts = judgements.find_map(|judgement| {
-        let found = judgement.backends.iter().find(|judged| judged.backend.address == address)?;
-        Some([found.cluster, found.local])
-    });
-    // If one verdict is that it serves, another rule leaves it out, such as the limit of backends.
-    verdicts?.into_iter().find(|verdict| !verdict.serves()).map(|verdict| RemovalReason::State(verdict.into()))
+}
+
+fn verdicts(service: &Service, entry: &ServiceEntry, node: &Node) -> FxHashMap<IpAddr, [Verdict; 2]> {
+    let mut verdicts = FxHashMap::default();
+    let ports = service.ports.iter().flat_map(|port| [Family::V4, Family::V6].map(|family| (port, family)));
+    for (port, family) in ports {
+        for judged in judge(port, family, entry.slices.values(), node).backends {
+            // Ports share the states of their pods, so the first port that has the address shows the reason.
+            verdicts.entry(judged.backend.address).or_insert([judged.cluster, judged.local]);
+        }
+    }
+    verdicts
 }

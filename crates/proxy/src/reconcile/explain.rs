@@ -17,17 +17,9 @@ impl Reconciler {
         let constraints = self.constraints(now);
         let entry = self.inputs.cluster.get(name)?;
         let service = entry.service.as_ref()?;
-        let mut explanation = Explanation {
-            service: name.clone(),
-            hns: if self.audit.has_failed() { HnsView::Unavailable } else { HnsView::Known },
-            conditions: Vec::new(),
-            frontends: Vec::new(),
-            steps: Vec::new(),
-        };
-        let Some(planner) = self.planner(&constraints) else {
-            explanation.hns = HnsView::NotAudited;
-            return Some(explanation);
-        };
+        let mut explanation = Explanation::before_audit(name.clone());
+        let Some(planner) = self.planner(&constraints) else { return Some(explanation) };
+        explanation.hns = if self.audit.has_failed() { HnsView::Unavailable } else { HnsView::Known };
         let explainer = Explainer { entry, service, node: &self.environment.node, planner };
         let scope = explainer.scope();
         // The planner decides as in a run, so the explanation cannot differ from what is done.

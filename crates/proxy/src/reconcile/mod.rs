@@ -42,6 +42,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hcn::{Kind, Version};
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use crate::condition::ServiceCondition;
@@ -106,6 +107,8 @@ pub struct Reconciler {
     conditions: FrontendConditions,
     /// The Services that have changed or whose desired state was computed, until they are taken.
     changed_services: BTreeSet<ServiceName>,
+    /// The Services of frontends and addresses that were planned, until they are taken.
+    replanned_services: FxHashSet<ServiceName>,
     backend_changes: BackendChanges,
     work: Work,
 }
@@ -131,6 +134,7 @@ impl Reconciler {
             health: Health::default(),
             conditions: FrontendConditions::default(),
             changed_services: BTreeSet::new(),
+            replanned_services: FxHashSet::default(),
             backend_changes: BackendChanges::default(),
             work: Work::default(),
         }

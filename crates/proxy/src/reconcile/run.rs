@@ -167,6 +167,7 @@ impl Reconciler {
             let mut dirty = std::mem::take(&mut self.dirty);
             // A plan covers more than what was dirty: also endpoints that its load balancers start or stop using.
             plan.steps.iter().for_each(|step| dirty.insert(step.action.subject()));
+            self.mark_replanned(&dirty.frontends, &plan);
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
             let report = std::mem::take(&mut plan.report);

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustc_hash::FxHashSet;
+
 use super::Reconciler;
 use crate::frontend::{Frontend, Target};
 use crate::model::ServiceName;
+use crate::plan::Plan;
 
 /// The desired state of a Service in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +37,19 @@ impl Reconciler {
         let mut changed = std::mem::take(&mut self.changed_services);
         changed.append(&mut self.desired.take_reassigned());
         changed
+    }
+
+    /// The Services whose frontends, or the endpoints behind them, were planned since the last call of this function. What was observed of them may
+    /// have changed.
+    pub fn take_replanned_services(&mut self) -> FxHashSet<ServiceName> {
+        std::mem::take(&mut self.replanned_services)
+    }
+
+    pub(super) fn mark_replanned(&mut self, frontends: &BTreeSet<Frontend>, plan: &Plan) {
+        let addresses = plan.steps.iter().filter_map(|step| step.action.subject().address());
+        let users = addresses.flat_map(|address| self.desired.users_of(address));
+        let services = frontends.iter().copied().chain(users).flat_map(|frontend| self.desired.claimants(frontend));
+        self.replanned_services.extend(services.cloned());
     }
 
     /// `None` if the Service does not exist.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use cluster_source::{Catalog, error_chain};
 use hcn::{ApiVersion, Error, Features, Hcn, Kind};
-use proxy::{Host, Settings};
+use proxy::{Explanation, Host, Settings};
 use serde_json::{Map, Value, json};
 
 use super::super::doctor::{Gathered, Report, SessionInputs, text};
 use super::super::probe::raw::{id_of, v1_list, v2_document};
 use super::part::Part;
+use super::process::MAX_EXPLAINED;
 use crate::bundle_file::{CLUSTER, HNS};
 use crate::cli::ProxyArgs;
 use crate::hns::{Hns, objects};
@@ -20,7 +21,10 @@ const ONLY_V1: [&str; 2] = ["ManagementIP", "State"];
 
 pub(super) fn parts(args: &ProxyArgs, mut gathered: Gathered) -> Vec<Part> {
     let report = Report::of(&gathered.facts);
-    let plan = plan(args, &mut gathered);
+    let (plan, explained) = match planned(args, &mut gathered) {
+        Ok(Planned { plan, explained }) => (Ok(plan), Ok(explained)),
+        Err(reason) => (Err(reason.clone()), Err(reason)),
+    };
     let dump = dump(&mut gathered);
     let (dump, v1) = match dump {
         Ok(Dump { replayed, v1 }) => (Ok(replayed), Ok(v1)),
@@ -31,6 +35,7 @@ pub(super) fn parts(args: &ProxyArgs, mut gathered: Gathered) -> Vec<Part> {
         Part::text("doctor.txt", Ok(text(&report, Layout::Wide))),
         Part::document("doctor.json", Ok(report)),
         Part::document("plan.json", plan),
+        Part::document("explained.json", explained),
         Part::replayed(CLUSTER, catalog.as_ref().map(|catalog| catalog.to_list()).map_err(Clone::clone)),
         Part::document("cluster-problems.json", catalog.map(|catalog| problems(&catalog))),
         Part::replayed(HNS, dump),
@@ -43,18 +48,38 @@ pub(super) fn parts(args: &ProxyArgs, mut gathered: Gathered) -> Vec<Part> {
     ]
 }
 
-/// What a run would change.
-fn plan(args: &ProxyArgs, gathered: &mut Gathered) -> Result<Value, String> {
+/// What a comparison of the cluster with HNS shows.
+struct Planned {
+    /// What a run would change.
+    plan: Value,
+    /// The first Services that are not in sync or have conditions.
+    explained: Value,
+}
+
+fn planned(args: &ProxyArgs, gathered: &mut Gathered) -> Result<Planned, String> {
     let (settings, host) = (gathered.settings.as_ref(), gathered.host.as_ref());
-    let inputs = match (settings, host, &gathered.catalog) {
-        (Ok(settings), Ok(host), Ok(catalog)) => SessionInputs::of(args, settings, host, catalog),
+    let (inputs, services) = match (settings, host, &gathered.catalog) {
+        (Ok(settings), Ok(host), Ok(catalog)) => {
+            (SessionInputs::of(args, settings, host, catalog), catalog.services.keys().cloned().collect::<Vec<_>>())
+        }
         (Err(error), ..) | (_, Err(error), _) => return Err(error.clone()),
         (.., Err(error)) => return Err(error.clone()),
     };
     gathered.hns.run(move |hns| {
         let mut session = inputs.session(hns)?;
-        serde_json::to_value(PlanView::of(&session.plan(), session.description())).map_err(|error| error.to_string())
+        let plan = PlanView::of(&session.plan(), session.description());
+        let explained = services.iter().filter_map(|service| session.explain(service));
+        let explained: Vec<_> = explained.filter(has_problem).take(MAX_EXPLAINED).collect();
+        let document = |value: Result<Value, serde_json::Error>| value.map_err(|error| error.to_string());
+        Ok(Planned {
+            plan: document(serde_json::to_value(plan))?,
+            explained: document(serde_json::to_value(explained))?,
+        })
     })?
+}
+
+fn has_problem(explanation: &Explanation) -> bool {
+    !explanation.conditions.is_empty() || explanation.frontends.iter().any(|frontend| !frontend.in_sync)
 }
 
 /// What of the cluster could not be used.

@@ -14,8 +14,8 @@ use crate::http_client::{RequestError, Server};
 
 /// Of a page.
 const LIMIT: Duration = Duration::from_secs(15);
-/// The largest number of Services that are explained. The control loop explains them between its runs.
-const MAX_EXPLAINED: usize = 20;
+/// The largest number of Services that are explained.
+pub(super) const MAX_EXPLAINED: usize = 20;
 
 /// The parts and their pages. That of all Services, and of their explanations, follow.
 const PAGES: [(&str, &str); 11] = [
@@ -77,7 +77,7 @@ pub(super) fn read(node: &Node) -> Process {
     process.parts.push(part(name, problems));
     for service in services {
         let explained = page(&server, &format!("/debug/services/{service}"), &mut silent);
-        // The control loop that does not answer now would not answer the next ones either, each for seconds.
+        // If this one is not answered in time, the next ones would not be either, each for seconds.
         let has_failed = explained.is_err();
         process.parts.push(part(&format!("process/services/{}.json", service.replace('/', "_")), explained));
         if has_failed {

@@ -61,7 +61,23 @@ function footer({ state: known }) {
   return own ? `hnsproxy ${own.hnsproxy_version}, as kube-proxy ${own.version}, started ${clock(Date.parse(own.started), Date.now())} (${seconds(own.uptime_seconds)} ago). Times are those of this browser.` : "";
 }
 
+// An error in one view must not end the page: the reader sees it, and the next answer is drawn again.
 function draw() {
+  try {
+    drawAll();
+  } catch (error) {
+    report(error);
+  }
+}
+
+function report(error) {
+  console.error(error);
+  const notice = $("notice");
+  notice.hidden = false;
+  notice.replaceChildren(`This page has failed, and will retry: ${error}`);
+}
+
+function drawAll() {
   const { view, draw: drawView } = route();
   const content = $("content");
   const width = Math.max(280, content.clientWidth - 34);
@@ -81,11 +97,12 @@ async function update() {
   if (reading) return;
   reading = true;
   clearTimeout(timer);
-  await refresh(route().view);
-  reading = false;
+  const failure = await refresh(route().view).catch((error) => error);
   draw();
-  if (data.detail) readDetail(data.detail).then(draw);
+  if (failure) report(failure);
+  reading = false;
   timer = setTimeout(update, document.hidden ? HIDDEN_INTERVAL : INTERVAL);
+  if (data.detail) readDetail(data.detail).then(draw);
 }
 
 // Asks at once, also if the last answer is still under way.

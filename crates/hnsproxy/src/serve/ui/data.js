@@ -1,8 +1,6 @@
 // What the page knows, and how it asks hnsproxy for more.
 
 const TIMEOUT = 5000;
-// hnsproxy answers after 5 s that the control loop does not.
-const DETAIL_TIMEOUT = 8000;
 const HISTORY_LIMIT = 1000;
 const LIST_LIMIT = 100;
 
@@ -31,11 +29,21 @@ function nodeTime() {
   return Date.now() + data.skew;
 }
 
+// hnsproxy refuses a request, for example because of its parameters.
 class Refused extends Error {}
+class NoAnswer extends Error {}
 
 // Below the folder of this page, so that it also works behind a proxy that adds a prefix.
-async function get(path, timeout = TIMEOUT) {
-  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(timeout) });
+async function get(path) {
+  try {
+    return await answer(path);
+  } catch (error) {
+    throw error instanceof Refused ? error : new NoAnswer(error.message);
+  }
+}
+
+async function answer(path) {
+  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
   const date = Date.parse(response.headers.get("date"));
   if (!Number.isNaN(date)) data.skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   const body = await response.text();
@@ -94,14 +102,14 @@ async function readServices() {
   list.page = await get(`debug/services?${parameters}`);
 }
 
-// The control loop answers this, so it can take as long as an HNS call. Nothing waits for it.
+// Only the view of one Service needs it, so nothing waits for it.
 async function readDetail(detail) {
   if (detail.isReading) return;
   detail.isReading = true;
   try {
     const events = await get(`debug/history?limit=${HISTORY_LIMIT}&service=${encodeURIComponent(detail.service)}`);
     detail.entries = addEntries([], events.entries);
-    detail.document = await get(`debug/services/${detail.service.split("/").map(encodeURIComponent).join("/")}`, DETAIL_TIMEOUT);
+    detail.document = await get(`debug/services/${detail.service.split("/").map(encodeURIComponent).join("/")}`);
     detail.error = null;
   } catch (error) {
     detail.error = error instanceof Refused ? error.message : "no answer";
@@ -138,7 +146,7 @@ async function refresh(view) {
   const readers = [readState, readHistory, readCalls, ...READERS[view]];
   const results = await Promise.allSettled(readers.map((read) => read()));
   const failures = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
-  const broken = failures.find((error) => !(error instanceof Refused));
+  const broken = failures.find((error) => error instanceof NoAnswer);
   const [state] = results;
   if (broken || state.status === "rejected") {
     const error = broken ? `No answer at ${location.host}` : state.reason.message;
@@ -146,4 +154,6 @@ async function refresh(view) {
   } else {
     data.link = { since: null, last: nodeTime(), error: failures[0]?.message ?? "" };
   }
+  const defect = failures.find((error) => !(error instanceof Refused || error instanceof NoAnswer));
+  if (defect) throw defect;
 }

@@ -98,6 +98,11 @@ function worst(levels) {
   return SEVERITY[Math.max(0, ...levels.map((level) => SEVERITY.indexOf(level)))];
 }
 
+// Entries that a former version has saved have no number.
+function objects({ count = 1 }) {
+  return count;
+}
+
 function driftByCause(entries, unrepaired) {
   const causes = new Map();
   const of = (cause) => {
@@ -107,31 +112,50 @@ function driftByCause(entries, unrepaired) {
   for (const [cause, objects] of Object.entries(unrepaired ?? {})) of(cause).now = objects;
   for (const entry of entries) {
     if (entry.kind === "drift_found") {
-      of(entry.cause).found += 1;
+      of(entry.cause).found += objects(entry);
       of(entry.cause).last = entry.at;
     }
-    if (entry.kind === "drift_repaired") of(entry.cause).repaired += 1;
+    if (entry.kind === "drift_repaired") of(entry.cause).repaired += objects(entry);
   }
   return [...causes.values()].sort((one, other) => other.now - one.now || other.found - one.found);
 }
 
-// When each backend was one of its Service, if any has changed. One that was there at the start of the process has no entry for that.
+// Whether an entry names fewer addresses than it counts.
+function unnamed({ added, removed, added_count: addedCount, removed_count: removedCount }) {
+  return { added: addedCount > (added ?? []).length, removed: removedCount > (removed ?? []).length };
+}
+
+// When each backend was certainly one of its Service, if any has changed. One that was there at the start of the process has no entry for that. A large change
+// does not name all addresses, so an address that is not named may have come or gone with it. `current` is null if it is not known.
 function backendPeriods(entries, { start, now, current }) {
   const changes = entries.filter((entry) => entry.kind === "backends");
   if (changes.length === 0) return [];
   const lanes = new Map();
+  let known = start;
   const of = (address) => {
-    if (!lanes.has(address)) lanes.set(address, { address, periods: [] });
-    return lanes.get(address).periods;
+    if (!lanes.has(address)) lanes.set(address, { address, periods: [], doubt: null });
+    return lanes.get(address);
   };
   for (const entry of changes) {
-    for (const address of entry.added ?? []) of(address).push({ from: entry.at, to: now });
+    const missing = unnamed(entry);
+    for (const address of entry.added ?? []) Object.assign(of(address), { doubt: null }).periods.push({ from: entry.at, to: now });
     for (const { address, reason } of entry.removed ?? []) {
-      const last = of(address).at(-1);
+      const lane = of(address);
+      const last = lane.periods.at(-1);
       if (last?.to === now) Object.assign(last, { to: entry.at, reason });
-      else of(address).push({ from: start, to: entry.at, reason });
+      else lane.periods.push({ from: known, to: entry.at, reason });
     }
+    if (missing.removed) for (const lane of lanes.values()) lane.doubt ??= entry.at;
+    if (missing.added) known = entry.at;
   }
-  for (const address of current) if (!lanes.has(address)) of(address).push({ from: start, to: now });
+  if (current === null) return [...lanes.values()];
+  for (const address of current) {
+    const end = of(address).periods.at(-1)?.to;
+    if (end !== now) of(address).periods.push({ from: Math.max(known, end ?? known), to: now });
+  }
+  for (const { address, periods: all, doubt } of lanes.values()) {
+    const last = all.at(-1);
+    if (last.to === now && !current.has(address)) last.to = doubt ?? now;
+  }
   return [...lanes.values()];
 }

@@ -109,7 +109,8 @@ function tiles({ state, calls, entries, now }) {
   const slowest = Math.max(0, ...(calls?.calls ?? []).map((call) => call.p99_seconds));
   const silence = Object.values(cluster.watch_silence_seconds ?? {});
   const unrepaired = Object.values(state.drift).reduce((sum, objects) => sum + objects, 0);
-  const found = entries.filter((entry) => entry.kind === "drift_found" && entry.at > now - HOUR).length;
+  const drift = entries.filter((entry) => entry.kind === "drift_found" && entry.at > now - HOUR);
+  const found = drift.reduce((sum, entry) => sum + objects(entry), 0);
   const conditions = state.conditions.length + state.host_conditions.length;
   const without = state.frontends_without_backends;
   const down = !cluster.available;
@@ -234,8 +235,8 @@ const FRONTENDS = {
   HealthCheck: "Health check",
 };
 
-function frontendState({ ownedBy: owner, inSync, desired, waiting }) {
-  if (owner) return ["wait", `Service ${owner.namespace}/${owner.name} has this frontend`];
+function frontendState({ owned_by: owner, in_sync: inSync, desired, waiting }) {
+  if (owner) return ["wait", `Service ${owner} has this frontend`];
   if (!inSync) return ["wait", waiting ? "waiting for a retry" : "pending"];
   return desired ? ["ok", "in sync"] : ["info", "no load balancer, no backend serves"];
 }
@@ -257,8 +258,8 @@ function balancerRows({ desired, observed }) {
 function frontendView(frontend) {
   const [level, state] = frontendState(frontend);
   const notes = [
-    frontend.portName && `port ${frontend.portName}`,
-    frontend.localOnly && "only backends of this node",
+    frontend.port_name && `port ${frontend.port_name}`,
+    frontend.local_only && "only backends of this node",
     frontend.hints !== "None" && `filtered by ${frontend.hints.toLowerCase()} hints`,
   ];
   return {

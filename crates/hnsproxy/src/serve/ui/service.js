@@ -55,11 +55,14 @@ function frontendPart(frontend) {
     h("dl", { class: "balancers" }, frontend.balancers.map(balancerRow)));
 }
 
-function backendTimeline({ detail, started, now, detailWidth: width }) {
-  const { entries, document } = detail;
+function backendTimeline({ detail, entries: all, started, now, detailWidth: width }) {
+  const { document } = detail;
+  // An entry without a Service counts the changes of many.
+  const others = all.filter(({ kind, service }) => kind === "backends" && !service);
+  const entries = [...detail.entries, ...others].sort((one, other) => one.sequence - other.sequence);
   const [from, to] = [Math.min(started ?? now, entries[0]?.at ?? now, now - 20_000), now];
-  const lanes = backendPeriods(entries, { start: from, now, current: document ? servingAddresses(document) : [] });
-  if (lanes.length === 0) return null;
+  const lanes = backendPeriods(entries, { start: from, now, current: document ? servingAddresses(document) : null });
+  if (lanes.length === 0 || detail.entries.every(({ kind }) => kind !== "backends")) return null;
   const bands = (one) => one.periods.map((period) => ({
     ...period,
     level: "info",
@@ -67,6 +70,8 @@ function backendTimeline({ detail, started, now, detailWidth: width }) {
   }));
   return [
     h("h3", null, "Backends over time"),
+    entries.some((entry) => entry.kind === "backends" && Object.values(unnamed(entry)).some(Boolean))
+      ? h("p", { class: "note" }, "Some changes were too large to name each address. The bands show only when an address was certainly a backend.") : null,
     laneChart({
       from, to, width, rowHeight: 20, label: `Backends over time: ${plural(lanes.length, "address", "addresses")}. The events below have the changes.`,
       lanes: lanes.map((one) => ({ name: one.address, bands: bands(one) })),
@@ -78,9 +83,10 @@ function explained({ document, error }) {
   if (error) return h("p", { class: "note" }, `Details are not available: ${error}`);
   if (!document) return empty("Loading");
   return [
+    document.age_seconds < 10 ? null : h("p", { class: "note" }, `The control loop is busy, or waiting for an HNS call: this was the state ${seconds(document.age_seconds)} ago.`),
     document.hns === "known" ? null : h("p", { class: "note" }, document.hns === "unavailable"
       ? "HNS unavailable: what HNS has is from the last audit." : "HNS not audited yet: what HNS has is not known."),
-    document.conditions.map((one) => h("p", { class: "condition" }, badge("wait", one.reason), " ", one.text)),
+    document.conditions.map((one) => h("p", { class: "condition" }, badge("wait", one.reason), " ", one.message)),
     document.steps.length ? [h("h3", null, "Pending steps"), h("ol", { class: "steps" }, document.steps.map((step) => h("li", null, step)))] : null,
     h("h3", null, "Frontends"),
     document.frontends.length ? document.frontends.map(frontendView).map(frontendPart) : empty("This Service has no frontend on this node."),

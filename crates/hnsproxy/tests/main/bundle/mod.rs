@@ -104,6 +104,17 @@ fn a_node_is_replayed_from_its_bundle() {
         assert_ne!(of_node["steps"].as_array().map(Vec::len), Some(0), "{name}");
         let part: Value = serde_json::from_slice(&parts(&target.file())["plan.json"]).unwrap();
         assert_eq!(part["steps"], of_node["steps"], "{name}");
+        // No process runs, and the Services that lack a load balancer are explained.
+        let explained: Vec<Value> = serde_json::from_slice(&parts(&target.file())["explained.json"]).unwrap();
+        assert!(!explained.is_empty(), "{name}");
+        for one in explained {
+            let service = format!(
+                "{}/{}",
+                one["service"]["namespace"].as_str().unwrap(),
+                one["service"]["name"].as_str().unwrap()
+            );
+            assert_eq!(replayed(&[&["explain", "svc", &service], &node[..]].concat()), one, "{name}");
+        }
         let explained = hnsproxy(&[&["explain", "svc", "default/kubernetes"], &copy[..]].concat()).expect(0).json();
         assert_eq!(explained["frontends"].as_array().map(Vec::len), Some(1), "{name}: {explained:#}");
         let doctor = hnsproxy(&[&["doctor"], &copy[..]].concat()).expect(1).json();
@@ -136,7 +147,9 @@ fn while_hns_hangs_and_no_process_answers_the_rest_is_written() {
     let node = [kubeconfig.as_str(), &at, "--hns-call-budget=1", "--debug-address=127.0.0.1:1", "-o=json"];
     let manifest = hnsproxy(&[&["bundle", &target.argument()], &node[..]].concat()).expect(1).json();
     let missing = names(&manifest, "missing");
-    for name in ["hns.json", "hns-v1.json", "plan.json", "process/statusz.json", "process/problems.json"] {
+    for name in
+        ["hns.json", "hns-v1.json", "plan.json", "explained.json", "process/statusz.json", "process/problems.json"]
+    {
         assert!(missing.iter().any(|one| one == name), "{name}: {missing:?}");
     }
     let written = names(&manifest, "written");

@@ -50,10 +50,13 @@ fn readyz_is_answered_while_hns_does_not_answer() {
 }
 
 #[test]
-fn a_service_cannot_be_explained_while_hns_does_not_answer() {
+fn a_service_is_known_while_the_first_call_of_hns_hangs() {
     let (_hns, running) = with_hanging_hns();
-    // A request that comes before the first HNS call is answered.
-    wait_for_page(running.metrics, "/debug/explain/kube-system/kube-dns", |answer| answer.code == 503);
+    let explained = wait_for_page(running.metrics, "/debug/services/kube-system/kube-dns", |answer| answer.code == 200);
+    assert_eq!(explained.json()["hns"], "not_audited");
+    let listed = wait_for_page(running.metrics, "/debug/services?q=kube-dns", |answer| answer.code == 200).json();
+    assert_eq!(listed["services"][0]["state"], "pending", "{listed:#}");
+    assert_eq!(get(running.metrics, "/debug/services/kube-system/none").unwrap().code, 404);
 }
 
 #[test]

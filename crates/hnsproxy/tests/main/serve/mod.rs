@@ -5,6 +5,7 @@ mod addresses;
 mod flood;
 mod health;
 mod history;
+mod memory;
 mod pages;
 mod process;
 mod service_health;

@@ -15,6 +15,7 @@ use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::running::Running;
+use crate::support::wait::wait_until;
 use page::{Page, Scheme, VIEWS, WIDE, Window};
 
 const BOUTIQUE: &str = "boutique-l2bridge";
@@ -96,7 +97,7 @@ fn hns_unavailable_is_the_sentence_on_top() {
 }
 
 #[test]
-fn a_call_that_hangs_holds_up_only_the_details_of_services() {
+fn a_call_that_hangs_holds_up_no_view() {
     let (cluster, hns) = (large_cluster(3, 1), l2bridge());
     let kubeconfig = cluster.flag(&Credentials::None);
     let running = Running::start(&[&kubeconfig, &hns.flag(), "--hns-call-budget=1"]);
@@ -108,14 +109,17 @@ fn a_call_that_hangs_holds_up_only_the_details_of_services() {
     page.wait_for("#headline", "Waiting for an HNS call that has not returned");
     page.wait_for("#detail", "HcnCreateLoadBalancer");
     page.show("services/ns/s00001");
-    page.wait_for(".detail .note", "Details are not available: the control loop is busy");
+    page.wait_for(".frontend", "in sync");
+    page.show("services/ns/late");
+    page.wait_for(".frontend", "10.96.200.1:80/TCP");
+    page.wait_for(".steps", "create load balancer");
     page.wait_for("#link", "live");
     page.show("history");
     page.wait_for(".entries", "HNS call over its budget");
     hns.emulator.release();
     page.wait_for("#headline", "Serving");
     page.show("services/ns/late");
-    page.wait_for(".frontend", "10.96.200.1:80/TCP");
+    page.wait_for(".frontend", "in sync");
     page.check_console();
 }
 
@@ -177,6 +181,57 @@ fn a_service_shows_its_backends_over_time() {
     assert!(has(&["10.244.2.2\n", "then removed: no EndpointSlice has it"]), "{periods:#?}");
     assert!(has(&["10.244.7.7\n", " to now, "]), "{periods:#?}");
     page.check("a Service with its backends over time");
+    page.check_console();
+}
+
+#[test]
+fn the_backends_of_a_large_change_are_shown_as_far_as_they_are_known() {
+    let (cluster, hns) = (large_cluster(2, 1), l2bridge());
+    let running = start(&cluster, &hns);
+    running.wait_until_in_sync();
+    let Some(page) = Page::open(running.metrics, WIDE) else { return };
+    page.show("services/ns/s00001");
+    page.wait_for(".backends", "10.244.2.2:8080");
+    // 70 backends come, and all but one go: the history names 64 of each.
+    let mut all = slice("s00001", "10.244.7.1");
+    all["endpoints"] = (1..=70).map(|last| json!({"addresses": [format!("10.244.7.{last}")]})).collect();
+    cluster.server.put(all).unwrap();
+    page.wait_for_number(".frontend .backends li", |backends| backends == 70);
+    cluster.server.put(slice("s00001", "10.244.7.1")).unwrap();
+    page.wait_for_number(".frontend .backends li", |backends| backends == 1);
+    page.wait_for(".detail", "Some changes were too large to name each address.");
+    let periods =
+        || page.run("return [...document.querySelectorAll('.detail svg .mark')].map((one) => one.dataset.tip)", &[]);
+    let until_now = |periods: &Value| -> Vec<String> {
+        let of = periods.as_array().unwrap().iter().filter_map(Value::as_str).filter(|one| one.contains(" to now, "));
+        of.map(|one| one.lines().next().unwrap_or_default().to_owned()).collect()
+    };
+    wait_until("one backend that is left", periods, |periods| until_now(periods) == ["10.244.7.1"]);
+    page.check_console();
+}
+
+#[test]
+fn an_error_of_the_script_is_shown_and_the_page_goes_on() {
+    let (_cluster, _hns, running) = boutique();
+    let Some(page) = Page::open(running.metrics, WIDE) else { return };
+    page.wait_for("#headline", "Serving");
+    page.run("window.text = Response.prototype.text; Response.prototype.text = async () => '{}'", &[]);
+    page.wait_for("#notice", "This page has failed, and will retry: TypeError");
+    page.run("Response.prototype.text = window.text", &[]);
+    wait_until("the page to go on", || page.number("#notice:not([hidden])"), |notices| *notices == 0);
+    page.wait_for("#headline", "Serving");
+}
+
+#[test]
+fn drift_of_many_objects_is_counted_once() {
+    let (cluster, hns) = (large_cluster(30, 1), l2bridge());
+    let running = start(&cluster, &hns);
+    running.wait_until_in_sync();
+    let Some(page) = Page::open(running.metrics, WIDE) else { return };
+    page.show("drift");
+    hns.load_balancers().iter().take(25).for_each(|lost| hns.remove(lost));
+    page.wait_for(".drift tbody tr", "Load balancer lost 0 25 25");
+    page.wait_for("[data-key=Drift]", "25 found in the last hour");
     page.check_console();
 }
 
@@ -285,7 +340,7 @@ fn the_policy_refuses_other_scripts_styles_hosts_and_html() {
     page.run(attempts, &[]);
     let refused = ["connect-src", "img-src", "require-trusted-types-for", "style-src-elem"];
     let violations = || page.run("return [...new Set(window.violations)].sort()", &[]);
-    crate::support::wait::wait_until("violations", violations, |all| {
+    wait_until("violations", violations, |all| {
         refused.iter().all(|directive| all.as_array().unwrap().contains(&json!(directive)))
     });
 }
