@@ -23,7 +23,7 @@ use crate::instance_lock;
 use crate::last_state::StateFile;
 use crate::metrics::Metrics;
 use crate::serve::{ExplainRequest, ListenerTls};
-use crate::session::{AuditProgress, Session};
+use crate::session::{AuditProgress, Ran, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{CallStatistics, NodeAbsence, ServiceTable, Status, StatusStore};
 
@@ -75,6 +75,21 @@ pub struct ControlLoop<'a> {
     outage: Option<String>,
     /// Whether HNS has been in sync before.
     was_in_sync: bool,
+}
+
+/// What a tick leaves to do.
+struct Advance {
+    /// The part of the Node that it waits for, if any.
+    waiting_for_node: Option<String>,
+    /// The time of the next tick.
+    next: Duration,
+    is_status_due: bool,
+}
+
+impl Advance {
+    fn until(next: Duration) -> Self {
+        Self { waiting_for_node: None, next, is_status_due: true }
+    }
 }
 
 impl<'a> ControlLoop<'a> {
@@ -225,11 +240,15 @@ impl<'a> ControlLoop<'a> {
         self.outage = outage;
     }
 
-    /// Does what is due and publishes the status. Returns when more is due.
+    /// Does what is due and publishes the status, if that is due. Returns when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
-        let (waiting_for_node, next) = self.advance()?;
+        let Advance { waiting_for_node, next, is_status_due } = self.advance()?;
         // After a stop, reads fail without a call, which is no condition of HNS.
         if self.context.hns.is_stopped() {
+            return Ok(next);
+        }
+        if !is_status_due {
+            self.context.store.part_programmed();
             return Ok(next);
         }
         let cluster_outage = self.feed.outage().cloned();
@@ -257,18 +276,19 @@ impl<'a> ControlLoop<'a> {
         Ok(next)
     }
 
-    /// Does what is due. Returns the part of the Node that it waits for, if any, and the time of the next tick.
-    fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
+    /// Does what is due.
+    fn advance(&mut self) -> Result<Advance, CommandError> {
         let Self { context: Context { args, hns, store, events, .. }, config, session, feed, .. } = self;
         let environment = Environment { args: &args.proxy, config, hns };
         if let Readiness::Waiting(what, until) = feed.readiness(environment, session)? {
-            return Ok((Some(format!("{what} {}", feed.node_name())), until.unwrap_or(Duration::MAX)));
+            let waiting_for_node = Some(format!("{what} {}", feed.node_name()));
+            return Ok(Advance { waiting_for_node, ..Advance::until(until.unwrap_or(Duration::MAX)) });
         }
         store.run_started();
         if !session.has_complete_cluster() {
             // Ids can only be compared with the desired state, which needs the complete cluster. An audit before that would have to read every
             // object.
-            return Ok((None, Duration::MAX));
+            return Ok(Advance::until(Duration::MAX));
         }
         if session.now() >= self.next_audit {
             // The first audit takes long on a large host, and may hang: what is known before it is published.
@@ -285,11 +305,12 @@ impl<'a> ControlLoop<'a> {
                 self.notifications.subscribe();
             }
         }
-        let next = match session.run(&|| events.interrupts()) {
-            Next::At(time) => Some(time),
-            Next::Idle => None,
+        let Ran { next, is_status_due } = session.run(&|| events.interrupts());
+        let next = match next {
+            Next::At(time) => time.min(self.next_audit),
+            Next::Idle => self.next_audit,
         };
-        Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
+        Ok(Advance { is_status_due, ..Advance::until(next) })
     }
 
     /// Moves the next audit forward if our objects may be lost, or a local backend may have its endpoint now.
