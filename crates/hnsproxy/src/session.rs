@@ -3,6 +3,7 @@
 mod explained;
 mod probed;
 mod records;
+mod run;
 mod services;
 
 use std::collections::BTreeSet;
@@ -13,14 +14,13 @@ use std::time::{Duration, Instant};
 use cluster_source::{Catalog, Change};
 use hcn::{ApiVersion, Client, Counts, Features, Kind};
 use jiff::Timestamp;
-use proxy::apply::{Interruption, Workers};
 use proxy::model::ServiceName;
 use proxy::network_pattern::is_pattern;
 use proxy::observe::Observed;
 use proxy::reconcile::Trigger;
 use proxy::{
-    Action, AuditError, AuditReport, FrontendStatus, Host, IdentifiedObjects, Next, Plan, Reconciler, Report,
-    ServiceCondition, Settings, SourceVip,
+    AuditError, AuditReport, FrontendStatus, Host, IdentifiedObjects, Plan, Reconciler, ServiceCondition, Settings,
+    SourceVip,
 };
 use tracing::{debug, info, warn};
 
@@ -28,12 +28,13 @@ use crate::history::History;
 use crate::hns::{Hns, HnsApi};
 use crate::host_local::HostLocal;
 use crate::last_state::{RemovedBeforeStart, StateFile};
-use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
 use crate::status::{ExplanationTable, NodeStatus, NotReady, Pace, ServiceTable, Status};
 use probed::Probed;
 use records::Records;
+
+pub use run::Ran;
 
 pub struct Session {
     hns: Arc<Hns>,
@@ -73,26 +74,20 @@ pub enum AuditProgress {
     Failed,
 }
 
-/// The minimum time of a run before a pending change interrupts it. Most runs are shorter, so they are not planned twice. One or two HNS calls
-/// take longer.
-const MIN_RUN: Duration = Duration::from_millis(10);
-/// The maximum time of a run without a pending change. The status is that of the last run, so it is older than the state of HNS by at most this time and the
-/// job in progress.
-const MAX_RUN: Duration = Duration::from_secs(1);
-
 impl Session {
     pub fn new(hns: Arc<Hns>, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
         let api_version = if hns.api() == HnsApi::V1 { ApiVersion::V1 } else { ApiVersion::V2 };
+        let started = Timestamp::now();
         Self {
             client: hns.client(api_version),
             hns,
-            reconciler: Reconciler::new(settings.clone(), host.clone()),
+            reconciler: reconciler(&settings, &host, started),
             node: NodeStatus { name: settings.node_name.to_string(), ..NodeStatus::default() },
             settings,
             host,
             threads: concurrency,
             metrics: Arc::default(),
-            started: Timestamp::now(),
+            started,
             #[allow(
                 clippy::disallowed_methods,
                 reason = "only the program reads the clock: the core is given durations since this moment"
@@ -239,7 +234,7 @@ impl Session {
             let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
             let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
             let zone = self.reconciler.zone().cloned();
-            self.reconciler = Reconciler::new(self.settings.clone(), self.host.clone());
+            self.reconciler = reconciler(&self.settings, &self.host, self.started);
             self.reconciler.set_zone(zone);
             self.reconciler.reset_services(services);
             self.reconciler.reset_slices(slices);
@@ -331,94 +326,6 @@ impl Session {
         self.reconciler.plan(now)
     }
 
-    /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second
-    /// has passed. Returns when to run again.
-    pub fn run(&mut self, change_waits: &(dyn Fn() -> bool + Sync)) -> Next {
-        let (now, start, hns) = (self.now(), self.start, &self.hns);
-        let interrupt = || {
-            if hns.is_stopped() {
-                return Some(Interruption::Shutdown);
-            }
-            let limit = if change_waits() { MIN_RUN } else { MAX_RUN };
-            (start.elapsed() > now + limit).then_some(Interruption::Change)
-        };
-        let clock = || start.elapsed();
-        let workers = Workers::timed(self.threads, &clock);
-        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &workers, &interrupt);
-        self.report_drift();
-        let repaired = self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
-        if self.reconciler.audit_error().is_none() {
-            let triggers = self.reconciler.take_triggers();
-            self.metrics.programmed(&triggers, self.started, Timestamp::now());
-        }
-        let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
-        self.steps_done += outcomes.len() - failed;
-        self.records.outcomes(&outcomes);
-        self.records.repaired(&repaired, &|frontend| self.reconciler.owner(frontend));
-        if !outcomes.is_empty() {
-            info!(done = outcomes.len() - failed, failed, "HNS updated");
-        }
-        let written =
-            outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
-        let continues = matches!(next, Next::At(time) if time <= now);
-        self.pace.record(now, self.now(), written.count(), continues);
-        self.reservations.maintain(&self.reconciler, self.start.elapsed());
-        self.report_programming();
-        self.log_slow_calls();
-        self.records.state(&self.reconciler);
-        self.update_services();
-        self.log_unreadable_members();
-        let reconciler = &self.reconciler;
-        let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
-        self.state_file.record(self.start.elapsed(), confirmed);
-        let mut conditions = self.reconciler.conditions();
-        conditions.extend(self.probed.conditions());
-        if *conditions != *self.conditions {
-            self.records.conditions(&conditions);
-            // One that begins can be about another Service than the one that has changed.
-            let services = conditions.iter().chain(self.conditions.iter()).map(|one| one.service.clone());
-            self.explanations.mark_outdated(services);
-            self.conditions = conditions.into();
-        }
-        next
-    }
-
-    /// Shows on a terminal how far a long programming is, and logs it elsewhere.
-    fn report_programming(&mut self) {
-        let (now, is_live) = (self.now(), log::has_live_line());
-        if !is_live && !self.pace.take_report(now) {
-            return;
-        }
-        let active = self.pace.is_active().then(|| self.pace.programming(now, &self.reconciler.progress())).flatten();
-        match active {
-            Some(programming) if is_live => log::show_live(&programming.to_string()),
-            Some(programming) if programming.is_long() => info!("{programming}"),
-            Some(_) => {}
-            None => log::show_live(""),
-        }
-    }
-
-    /// Logs the first document with each unreadable member.
-    fn log_unreadable_members(&mut self) {
-        for member in self.client.unreadable_members() {
-            if self.logged_unreadable.insert((member.kind, member.member.clone())) {
-                warn!("{member}; the member counts as absent");
-            }
-        }
-    }
-
-    /// Logs when calls begin to exceed their budget, and when that is resolved.
-    fn log_slow_calls(&mut self) {
-        let slowest = self.hns.take_slowest();
-        self.reconciler.set_slow(slowest.is_some());
-        match slowest {
-            Some(call) if !self.calls_exceed_budget => warn!("HNS calls exceed their budget: {call}"),
-            None if self.calls_exceed_budget => info!("HNS calls exceed their budget: resolved"),
-            _ => {}
-        }
-        self.calls_exceed_budget = slowest.is_some();
-    }
-
     /// The native calls of this process.
     pub fn counts(&self) -> Counts {
         self.hns.counts()
@@ -436,6 +343,11 @@ impl Session {
     /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.reconciler.unready().iter().map(NotReady::from).collect()
+    }
+
+    /// Whether HNS is in sync, as far as is known to the session.
+    pub fn is_in_sync(&self) -> bool {
+        self.reconciler.is_in_sync()
     }
 
     /// Whether shutdown was requested: no further call is begun.
@@ -487,9 +399,10 @@ impl Session {
     }
 }
 
-/// Whether an action gives a frontend its load balancer.
-fn is_load_balancer(action: &Action) -> bool {
-    matches!(action, Action::CreateLoadBalancer { .. } | Action::ModifyLoadBalancer { .. })
+fn reconciler(settings: &Settings, host: &Host, started: Timestamp) -> Reconciler {
+    // The time is far below 2^63 ns, which is in the year 2262.
+    let started = i64::try_from(started.as_nanosecond()).unwrap_or(i64::MAX);
+    Reconciler::new(settings.clone(), host.clone()).measured_since(started)
 }
 
 /// None if another program has load balancers: a script that removes all would have removed these, too. They are those of kube-proxy, if it ran

@@ -89,7 +89,7 @@ pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts,
     let mut is_idle = false;
     // The cluster was read once, so no change can come.
     loop {
-        let next = session.run(&|| false);
+        let next = session.run(&|| false).next;
         let now = session.now();
         let time = match next {
             Next::At(time) => time,
@@ -102,7 +102,7 @@ pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts,
         if continues {
             (done, limit) = (session.steps_done(), now + RETRY_LIMIT);
         }
-        if session.not_ready().is_empty() || time > limit {
+        if session.is_in_sync() || time > limit {
             break;
         }
         if session.is_stopped() || !wait(time.saturating_sub(now)) {

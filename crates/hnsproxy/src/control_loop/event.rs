@@ -74,6 +74,19 @@ pub struct Events {
     pub probed: Option<ProbeReport>,
 }
 
+impl Events {
+    /// Whether nothing has happened.
+    pub fn is_empty(&self) -> bool {
+        let Self { shutdown, cluster, configuration, notifications, observations, probed } = self;
+        !shutdown
+            && cluster.is_empty()
+            && configuration.is_empty()
+            && notifications.is_empty()
+            && observations.is_empty()
+            && probed.is_none()
+    }
+}
+
 impl EventQueue {
     pub fn new(store: Arc<StatusStore>) -> Self {
         Self(Arc::new(Shared {

@@ -23,7 +23,7 @@ use crate::instance_lock;
 use crate::last_state::StateFile;
 use crate::metrics::Metrics;
 use crate::serve::{ListenerTls, ObservationRequest};
-use crate::session::{AuditProgress, Session};
+use crate::session::{AuditProgress, Ran, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{CallStatistics, ExplanationTable, NodeAbsence, ServiceTable, Status, StatusStore};
 
@@ -32,8 +32,10 @@ pub use event::{Event, EventQueue, Events};
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
 
-/// How many Services are explained before a run and after it. An explanation takes about 0.1 ms, for which pending changes wait.
+/// How many Services are explained at once. An explanation takes about 0.1 ms, for which pending changes wait.
 const EXPLAINED_AT_ONCE: usize = 64;
+/// If more have changed, as at a start, the others are explained while nothing else is due, at this interval: a tenth of the time of a processor.
+const EXPLAIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
@@ -79,6 +81,21 @@ pub struct ControlLoop<'a> {
     outage: Option<String>,
     /// Whether HNS has been in sync before.
     was_in_sync: bool,
+}
+
+/// What a tick leaves to do.
+struct Advance {
+    /// The part of the Node that it waits for, if any.
+    waiting_for_node: Option<String>,
+    /// The time of the next tick.
+    next: Duration,
+    is_status_due: bool,
+}
+
+impl Advance {
+    fn until(next: Duration) -> Self {
+        Self { waiting_for_node: None, next, is_status_due: true }
+    }
 }
 
 impl<'a> ControlLoop<'a> {
@@ -144,20 +161,36 @@ impl<'a> ControlLoop<'a> {
     /// If the Node has changed so that the process has to be restarted.
     pub fn run(&mut self) -> Result<Exit, CommandError> {
         // Events that were queued before this loop was built go first, too.
-        let mut wait = Duration::ZERO;
+        let mut due = Duration::ZERO;
         loop {
             // What was queued while the last tick was busy with HNS is programmed in one tick.
-            let events = self.context.events.take(self.feed.origin(), wait);
+            let events = self.context.events.take(self.feed.origin(), self.wait_until(due));
             if events.shutdown {
                 return Ok(Exit::Shutdown);
+            }
+            if events.is_empty() && self.session.now() < due {
+                self.explain_some();
+                continue;
             }
             self.handle(events);
             // The tick would program an outdated configuration.
             if let Some(reload) = self.reload.take() {
                 return Ok(Exit::Reload(reload));
             }
-            let wake = self.tick()?;
-            wait = wake.saturating_sub(self.session.now());
+            due = self.tick()?;
+        }
+    }
+
+    /// How long to wait for events.
+    fn wait_until(&self, due: Duration) -> Duration {
+        let wait = due.saturating_sub(self.session.now());
+        let explains = self.session.has_complete_cluster() && self.session.has_outdated_explanations();
+        if explains { wait.min(EXPLAIN_INTERVAL) } else { wait }
+    }
+
+    fn explain_some(&mut self) {
+        if self.session.has_complete_cluster() {
+            self.session.explain_some(self.context.store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
         }
     }
 
@@ -224,11 +257,15 @@ impl<'a> ControlLoop<'a> {
         self.outage = outage;
     }
 
-    /// Does what is due and publishes the status. Returns when more is due.
+    /// Does what is due and publishes the status, if that is due. Returns when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
-        let (waiting_for_node, next) = self.advance()?;
+        let Advance { waiting_for_node, next, is_status_due } = self.advance()?;
         // After a stop, reads fail without a call, which is no condition of HNS.
         if self.context.hns.is_stopped() {
+            return Ok(next);
+        }
+        if !is_status_due {
+            self.context.store.part_programmed();
             return Ok(next);
         }
         let cluster_outage = self.feed.outage().cloned();
@@ -252,24 +289,27 @@ impl<'a> ControlLoop<'a> {
             let Counts { calls, writes } = self.session.counts();
             info!(native_calls = calls, writes, "HNS in sync");
         }
-        // Before the status, so that a node that is in sync has its explanations, apart from a start with thousands of Services.
-        let left = self.session.has_complete_cluster() && self.session.explain_changed(elapsed, EXPLAINED_AT_ONCE);
+        // Before the status, so that a node that is in sync has its explanations, apart from a start with many Services.
+        if self.session.has_complete_cluster() {
+            self.session.explain_changed(elapsed, EXPLAINED_AT_ONCE);
+        }
         self.context.store.publish(status);
-        Ok(if left { Duration::ZERO } else { next })
+        Ok(next)
     }
 
-    /// Does what is due. Returns the part of the Node that it waits for, if any, and the time of the next tick.
-    fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
+    /// Does what is due.
+    fn advance(&mut self) -> Result<Advance, CommandError> {
         let Self { context: Context { args, hns, store, events, .. }, config, session, feed, .. } = self;
         let environment = Environment { args: &args.proxy, config, hns };
         if let Readiness::Waiting(what, until) = feed.readiness(environment, session)? {
-            return Ok((Some(format!("{what} {}", feed.node_name())), until.unwrap_or(Duration::MAX)));
+            let waiting_for_node = Some(format!("{what} {}", feed.node_name()));
+            return Ok(Advance { waiting_for_node, ..Advance::until(until.unwrap_or(Duration::MAX)) });
         }
         store.run_started();
         if !session.has_complete_cluster() {
             // Ids can only be compared with the desired state, which needs the complete cluster. An audit before that would have to read every
             // object.
-            return Ok((None, Duration::MAX));
+            return Ok(Advance::until(Duration::MAX));
         }
         if session.now() >= self.next_audit {
             // The first audit takes long on a large host, and may hang: what is known before it is published.
@@ -289,11 +329,12 @@ impl<'a> ControlLoop<'a> {
         }
         // A write of the run may hang: what it is about to change is published before.
         session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
-        let next = match session.run(&|| events.interrupts()) {
-            Next::At(time) => Some(time),
-            Next::Idle => None,
+        let Ran { next, is_status_due } = session.run(&|| events.interrupts());
+        let next = match next {
+            Next::At(time) => time.min(self.next_audit),
+            Next::Idle => self.next_audit,
         };
-        Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
+        Ok(Advance { is_status_due, ..Advance::until(next) })
     }
 
     /// Moves the next audit forward if our objects may be lost, or a local backend may have its endpoint now.

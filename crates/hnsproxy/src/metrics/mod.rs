@@ -112,8 +112,8 @@ impl Metrics {
         counters.of([&code.to_string()]).inc();
     }
 
-    /// Counts a run: its duration, its steps, and the drift that they repaired, which it returns.
-    pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) -> Vec<Drift> {
+    /// Counts a run: its duration and its steps.
+    pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) {
         if proxy.is_complete() {
             for family in proxy.families() {
                 self.sync.of([&family.to_string()]).observe(took.as_secs_f64());
@@ -124,6 +124,10 @@ impl Metrics {
             let result = if result.is_ok() { "ok" } else { "failed" };
             self.steps.of([step.action.name(), step.reason.as_str(), result]).inc();
         }
+    }
+
+    /// Counts the drift that was repaired since the last call of this function, and returns it. Costs a look at all drift that is left.
+    pub fn drift_repaired(&self, proxy: &Reconciler) -> Vec<Drift> {
         let mut drifting = lock(&self.drifting);
         let repaired = drifting.take_repaired(|subject| proxy.is_settled(subject));
         for drift in &repaired {
@@ -145,14 +149,11 @@ impl Metrics {
         }
     }
 
-    /// Counts the latency of changes that are programmed now. Those from before `since`, the start of the session, are left out, as in
-    /// kube-proxy.
-    pub fn programmed(&self, triggers: &[Trigger], since: Timestamp, now: Timestamp) {
+    /// Counts the latency of changes that are programmed now.
+    pub fn programmed(&self, triggers: &[Trigger], now: Timestamp) {
         for Trigger { family, at } in triggers {
             let Ok(at) = Timestamp::from_nanosecond(i128::from(*at)) else { continue };
-            if at > since {
-                self.programming.of([&family.to_string()]).observe(now.duration_since(at).as_secs_f64());
-            }
+            self.programming.of([&family.to_string()]).observe(now.duration_since(at).as_secs_f64());
         }
     }
 

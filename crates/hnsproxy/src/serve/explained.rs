@@ -25,6 +25,10 @@ use super::status_api::API_VERSION;
 use super::{Shared, query};
 use crate::status::PublishedExplanation;
 
+/// How often a missing explanation is looked for, for at most a second: most HNS calls are shorter.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_CHECKS: u32 = 20;
+
 #[derive(Debug, Serialize)]
 struct ExplainedPage<'a> {
     api_version: &'static str,
@@ -123,7 +127,9 @@ pub(super) async fn page(
     RawQuery(parameters): RawQuery,
 ) -> Response {
     let form = query::read(parameters.as_deref(), query::no_parameters);
-    answer(&shared, &ServiceName::new(namespace, name), |published| {
+    let service = ServiceName::new(namespace, name);
+    wait_for_explanation(&shared, &service).await;
+    answer(&shared, &service, |published| {
         let PublishedExplanation { explanation, age_seconds } = published;
         query::respond(form, || ExplainedPage {
             api_version: API_VERSION,
@@ -147,9 +153,24 @@ pub(super) async fn explanation(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
     let service = ServiceName::new(namespace, name);
+    wait_for_explanation(&shared, &service).await;
     answer(&shared, &service, |published| {
         ([JSON, NOSNIFF], serde_json::to_string(published).unwrap_or_default()).into_response()
     })
+}
+
+/// During a start with many Services, not all of them have an explanation. The request for one puts it first, between two HNS calls.
+async fn wait_for_explanation(shared: &Shared, service: &ServiceName) {
+    let is_missing = || {
+        let now = shared.proxy.store.snapshot().now.elapsed;
+        shared.proxy.services.contains(service) && shared.proxy.explanations.get(service, now).is_none()
+    };
+    for _ in 0..MAX_CHECKS {
+        if !is_missing() {
+            break;
+        }
+        tokio::time::sleep(CHECK_INTERVAL).await;
+    }
 }
 
 /// Answers with the explanation that the control loop has published last.

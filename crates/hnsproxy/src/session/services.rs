@@ -33,9 +33,20 @@ impl Session {
         self.records.backend_changes(&self.reconciler.take_backend_changes());
     }
 
-    /// Explains Services that may have changed, up to `limit` of them; `now` is since the start of the process. Returns whether others are left.
-    pub fn explain_changed(&mut self, now: Duration, limit: usize) -> bool {
+    /// Explains the Services that may have changed, unless they are more than `limit`; `now` is since the start of the process.
+    pub fn explain_changed(&mut self, now: Duration, limit: usize) {
+        let limit = if self.explanations.outdated() > limit { 0 } else { limit };
+        self.explain_some(now, limit);
+    }
+
+    /// Explains up to `limit` Services that may have changed.
+    pub fn explain_some(&mut self, now: Duration, limit: usize) {
         let explanations = self.explanations.clone();
-        explanations.update(now, limit, |service| self.explain(service))
+        explanations.update(now, limit, |service| self.explain(service));
+    }
+
+    /// Whether Services may have changed since they were explained.
+    pub fn has_outdated_explanations(&self) -> bool {
+        self.explanations.outdated() > 0
     }
 }

@@ -40,6 +40,12 @@ pub struct ClusterChanges {
     pub triggers: Vec<(ServiceName, Trigger)>,
 }
 
+impl ClusterChanges {
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.triggers.is_empty()
+    }
+}
+
 /// The pending changes of one kind.
 #[derive(Debug)]
 struct Objects<K, V> {

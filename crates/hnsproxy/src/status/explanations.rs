@@ -17,6 +17,9 @@ use crate::mutex::lock;
 /// An explanation like most: what a text has in common with it needs almost no space.
 const SAMPLE: &[u8] = include_bytes!("explanation_sample.json");
 
+/// Beyond this number, requests are explained in the order of the others.
+const MAX_REQUESTED: usize = 64;
+
 /// An explanation that was published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +40,8 @@ struct Table {
     entries: BTreeMap<ServiceName, Entry>,
     /// The Services that may have changed since they were explained.
     outdated: BTreeSet<ServiceName>,
+    /// Those of them that a page has requested, at most [`MAX_REQUESTED`].
+    requested: BTreeSet<ServiceName>,
     /// When all entries but those of outdated Services were up to date.
     checked: Duration,
 }
@@ -58,17 +63,17 @@ impl ExplanationTable {
         lock(&self.0).entries.retain(|service, _| is_known(service));
     }
 
-    /// Explains up to `limit` outdated Services; `explain` returns None for a deleted one. Returns whether others are left.
-    pub fn update(
-        &self,
-        now: Duration,
-        limit: usize,
-        mut explain: impl FnMut(&ServiceName) -> Option<Explanation>,
-    ) -> bool {
+    /// The number of Services that may have changed since they were explained.
+    pub fn outdated(&self) -> usize {
+        lock(&self.0).outdated.len()
+    }
+
+    /// Explains outdated Services: those that pages have requested, and up to `limit` others. `explain` returns None for a deleted one.
+    pub fn update(&self, now: Duration, limit: usize, mut explain: impl FnMut(&ServiceName) -> Option<Explanation>) {
         // One for all of them: each has large buffers.
         let mut compress = Compress::new(Compression::fast(), false);
-        for _ in 0..limit {
-            let Some(service) = lock(&self.0).outdated.pop_first() else { break };
+        let mut left = limit;
+        while let Some(service) = lock(&self.0).take_outdated(&mut left) {
             // The lock is free meanwhile, so that a page does not wait.
             let text = explain(&service).and_then(|explanation| compressed(&mut compress, &explanation));
             let mut table = lock(&self.0);
@@ -77,22 +82,37 @@ impl ExplanationTable {
                 None => drop(table.entries.remove(&service)),
             }
         }
-        let mut table = lock(&self.0);
-        table.checked = now;
-        !table.outdated.is_empty()
+        lock(&self.0).checked = now;
     }
 
     /// The last explanation of a Service. None if the Service does not exist, or was not explained yet.
     pub fn get(&self, service: &ServiceName, now: Duration) -> Option<PublishedExplanation> {
         let (Entry { at, text }, right) = {
-            let table = lock(&self.0);
+            let mut table = lock(&self.0);
+            let is_outdated = table.outdated.contains(service);
+            if is_outdated && table.requested.len() < MAX_REQUESTED {
+                table.requested.insert(service.clone());
+            }
             let entry = table.entries.get(service)?.clone();
-            let right = if table.outdated.contains(service) { entry.at } else { table.checked };
+            let right = if is_outdated { entry.at } else { table.checked };
             (entry, right)
         };
         let explanation = serde_json::from_slice(&decompressed(&text)?).ok()?;
         let age = now.saturating_sub(right.max(at));
         Some(PublishedExplanation { explanation, age_seconds: Some(age.as_secs_f64()) })
+    }
+}
+
+impl Table {
+    /// A Service to explain: one that was requested, or if `left` is not 0 another one, which counts.
+    fn take_outdated(&mut self, left: &mut usize) -> Option<ServiceName> {
+        while let Some(requested) = self.requested.pop_first() {
+            if self.outdated.remove(&requested) {
+                return Some(requested);
+            }
+        }
+        *left = left.checked_sub(1)?;
+        self.outdated.pop_first()
     }
 }
 
@@ -164,7 +184,8 @@ mod tests {
     fn ten_thousand_services_need_a_few_bytes_each() {
         let table = ExplanationTable::default();
         table.mark_outdated((0..500).map(name));
-        assert!(!table.update(Duration::ZERO, 500, |service| Some(explanation(service.name[8..].parse().unwrap()))));
+        table.update(Duration::ZERO, 500, |service| Some(explanation(service.name[8..].parse().unwrap())));
+        assert_eq!(table.outdated(), 0);
         let published = |number| table.get(&name(number), Duration::ZERO).map(|published| published.explanation);
         assert_eq!(published(17), Some(explanation(17)));
         let bytes: usize = lock(&table.0).entries.values().map(|entry| entry.text.len()).sum();
@@ -191,17 +212,37 @@ mod tests {
             |now, limit| table.update(seconds(now), limit, |service| Some(Explanation::before_audit(service.clone())));
         let age = |number, now| table.get(&name(number), seconds(now)).and_then(|published| published.age_seconds);
         table.mark_outdated([name(1), name(2), name(3)]);
-        assert!(update(10, 2), "one is left");
+        update(10, 2);
+        assert_eq!(table.outdated(), 1);
         assert_eq!([1, 2, 3].map(|number| age(number, 11)), [Some(1.0), Some(1.0), None]);
-        assert!(!update(20, 2));
+        update(20, 2);
         // Nothing has changed: all are right.
-        assert!(!update(30, 2));
+        update(30, 2);
         assert_eq!([1, 2, 3].map(|number| age(number, 31)), [Some(1.0); 3]);
         // While the control loop hangs, what has changed is not known, and nothing is newer.
         table.mark_outdated([name(3)]);
         assert_eq!([1, 3].map(|number| age(number, 40)), [Some(10.0), Some(20.0)]);
         update(41, 0);
         assert_eq!([1, 3].map(|number| age(number, 41)), [Some(0.0), Some(21.0)]);
+    }
+
+    #[test]
+    fn a_service_that_was_requested_is_explained_before_others() {
+        let table = ExplanationTable::default();
+        table.mark_outdated((1..=4).map(name));
+        assert_eq!(table.get(&name(3), Duration::ZERO), None);
+        // One that does not exist is not explained for that.
+        assert_eq!(table.get(&name(9), Duration::ZERO), None);
+        let mut explained = Vec::new();
+        let mut update = |limit| {
+            table.update(Duration::ZERO, limit, |service| {
+                explained.push(service.clone());
+                Some(Explanation::before_audit(service.clone()))
+            });
+        };
+        update(0);
+        update(1);
+        assert_eq!(explained, [name(3), name(1)]);
     }
 
     #[test]

@@ -267,6 +267,11 @@ impl StatusStore {
         self.lock().run_ended(self.now().elapsed, programmed);
     }
 
+    /// Records that a run has programmed a part of what it had taken, where the status stays as published.
+    pub fn part_programmed(&self) {
+        self.lock().run_ended(self.now().elapsed, Programmed::Part);
+    }
+
     /// Publishes the status before the first run. Everything is a pending change then, whose age counts from now.
     pub fn publish_start(&self, status: Status) {
         self.set(status, Programmed::Nothing);

@@ -8,6 +8,9 @@ use proxy::model::{
 
 pub(crate) const NODE: &str = "here";
 
+/// When the process starts, in nanoseconds since the Unix epoch. All slices of the first list were triggered before.
+pub(crate) const STARTED: i64 = 1_798_761_600_000_000_000;
+
 /// Services of one namespace.
 const PER_NAMESPACE: u32 = 50;
 
@@ -44,7 +47,7 @@ fn address(service: u32, backend: u32, replaced: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0001 + (replaced << 26) + service * 128 + backend))
 }
 
-fn slice_of(number: u32, addresses: impl Iterator<Item = IpAddr>) -> Slice {
+fn slice_of(number: u32, triggered: i64, addresses: impl Iterator<Item = IpAddr>) -> Slice {
     let backend = |address| SliceBackend {
         address,
         node: Some("there".into()),
@@ -61,12 +64,12 @@ fn slice_of(number: u32, addresses: impl Iterator<Item = IpAddr>) -> Slice {
         family: Family::V4,
         ports: vec![SlicePort { name: "http".into(), protocol: Protocol::TCP, port: 8080 }],
         backends: addresses.map(backend).collect(),
-        triggered: None,
+        triggered: Some(triggered),
     }
 }
 
 pub(crate) fn slice(number: u32, backends: u32) -> Slice {
-    slice_of(number, (0..backends).map(|backend| address(number, backend, 0)))
+    slice_of(number, STARTED - 1, (0..backends).map(|backend| address(number, backend, 0)))
 }
 
 /// The slice of some Service, of which one pod was replaced.
@@ -74,5 +77,6 @@ pub(crate) fn changed_slice(number: u32, services: u32, backends: u32) -> Slice 
     // A prime number that divides no number of Services in use, so that the changes are spread over all of them.
     let service = (u64::from(number) * 7919 % u64::from(services)) as u32;
     let replaced = number / services + 1;
-    slice_of(service, (0..backends).map(|backend| address(service, backend, if backend == 0 { replaced } else { 0 })))
+    let address = |backend| address(service, backend, if backend == 0 { replaced } else { 0 });
+    slice_of(service, STARTED + i64::from(number) + 1, (0..backends).map(address))
 }

@@ -36,6 +36,8 @@ pub(super) struct PendingChanges {
     /// Services whose desired state is out of date.
     services: FxHashSet<ServiceName>,
     triggers: FxHashMap<ServiceName, Vec<Trigger>>,
+    /// Changes up to this time have no trigger time. In nanoseconds since the Unix epoch.
+    started: i64,
 }
 
 impl PendingChanges {
@@ -83,7 +85,16 @@ impl PendingChanges {
         self.record_trigger(slice.service.clone(), Trigger { family: slice.family, at });
     }
 
+    /// The changes from before this time are not measured, as in kube-proxy: how long they were pending is not due to this process. At a start
+    /// they are those of all Services, and each run would look for those that it has programmed.
+    pub(super) fn set_started(&mut self, started: i64) {
+        self.started = started;
+    }
+
     pub(super) fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        if trigger.at <= self.started {
+            return;
+        }
         let triggers = self.triggers.entry(service).or_default();
         if triggers.len() < MAX_TRIGGERS {
             triggers.push(trigger);
@@ -132,6 +143,14 @@ mod tests {
         let mut changes = PendingChanges::default();
         (0..=100).for_each(|at| changes.record_trigger_of(&triggered(at)));
         assert_eq!(changes.take_triggers(|_| true).len(), MAX_TRIGGERS);
+    }
+
+    #[test]
+    fn changes_from_before_the_start_have_no_trigger_times() {
+        let mut changes = PendingChanges::default();
+        changes.set_started(7);
+        [7, 8].map(|at| changes.record_trigger_of(&triggered(at)));
+        assert_eq!(changes.take_triggers(|_| true), [Trigger { family: Family::V4, at: 8 }]);
     }
 
     #[test]

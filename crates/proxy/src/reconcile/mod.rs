@@ -140,6 +140,13 @@ impl Reconciler {
         }
     }
 
+    /// Measures only changes that began after this time, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn measured_since(mut self, started: i64) -> Self {
+        self.changes.set_started(started);
+        self
+    }
+
     /// Adds or replaces a Service.
     pub fn apply_service(&mut self, service: Service) {
         let changed = self.inputs.cluster.apply_service(service);

@@ -14,8 +14,8 @@ use crate::frontend::Frontend;
 pub(super) struct PendingSince {
     since: FxHashMap<Frontend, Duration>,
     oldest: Option<Duration>,
-    /// When it was last updated.
-    updated: Duration,
+    /// When it was last updated, unless nothing was pending then.
+    updated: Option<Duration>,
 }
 
 /// The minimum time between two updates while batches are left: a start on a large cluster has hundreds of short runs, and each has almost all
@@ -28,7 +28,7 @@ impl PendingSince {
         let since = |frontend| (frontend, self.since.get(&frontend).copied().unwrap_or(now));
         self.since = pending.into_iter().map(since).collect();
         self.oldest = self.since.values().min().copied();
-        self.updated = now;
+        self.updated = self.oldest.map(|_| now);
     }
 }
 
@@ -50,14 +50,16 @@ impl Reconciler {
             .collect()
     }
 
-    pub(super) fn record_pending(&mut self, now: Duration) {
-        let is_recent = self.pending_since.oldest.is_some() && now < self.pending_since.updated + PERIOD;
-        if is_recent && self.dirty.frontends.len() > MAX_FRONTENDS {
-            return;
+    /// Records what is pending at the end of a run, unless that is not due yet. Returns whether it was.
+    pub(super) fn record_pending(&mut self, now: Duration) -> bool {
+        let is_recent = self.pending_since.updated.is_some_and(|updated| now < updated + PERIOD);
+        if is_recent && self.dirty.frontends.len() > MAX_FRONTENDS && !self.audit.has_failed() {
+            return false;
         }
         let mut pending = self.pending_frontends();
         // Where none is desired, only a deletion is pending.
         pending.retain(|frontend| self.desired.frontend(*frontend).is_some_and(|owner| !owner.spec.targets.is_empty()));
         self.pending_since.update(pending, now);
+        true
     }
 }

@@ -121,9 +121,14 @@ impl Reconciler {
         unready
     }
 
-    /// Whether HNS is in sync, as far as is known.
+    /// Whether HNS is in sync, as far as is known. Costs nothing while batches are left.
     pub fn is_in_sync(&self) -> bool {
-        self.unready().is_empty()
+        !self.has_backlog() && self.unready().is_empty()
+    }
+
+    /// Whether a run has to plan anything.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.changes.len() > 0 || !self.dirty.is_empty()
     }
 
     /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left, and without the foreign writer, which

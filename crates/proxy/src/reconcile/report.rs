@@ -44,6 +44,9 @@ pub struct Report {
     /// The steps, in the order in which they were done.
     pub outcomes: Vec<Outcome>,
     pub next: Next,
+    /// Whether what is pending is to be published. What is computed for that grows with all that is pending, so it is not due while batches are left and
+    /// it was due less than a second ago.
+    pub is_status_due: bool,
     pub work: Work,
 }
 

@@ -54,7 +54,7 @@ impl Reconciler {
         if !self.is_ready(client) {
             self.record_pending(now);
             let next = if self.audit.has_failed() { Next::At(now + AUDIT_RETRY_DELAY) } else { Next::Idle };
-            return Report { outcomes: Vec::new(), next, work: self.work };
+            return Report { outcomes: Vec::new(), next, is_status_due: true, work: self.work };
         }
         self.mark_due_retries(now);
         self.delay_contended(now);
@@ -65,11 +65,11 @@ impl Reconciler {
         self.turns.run_ended(interrupted, outcomes.len());
         self.end_dirt_of_created(&outcomes, &mut rest.addresses);
         self.dirty.merge(rest);
-        self.record_pending(now);
-        if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
+        let is_status_due = self.record_pending(now);
+        if self.health.is_restarted() && !self.has_backlog() && self.pending(&self.progress()).is_empty() {
             self.health.record_in_sync();
         }
-        Report { outcomes, next: self.next_run(now), work: self.work }
+        Report { outcomes, next: self.next_run(now), is_status_due, work: self.work }
     }
 
     /// Whether anything may be written: the cluster is complete, and the last audit succeeded. Makes a whole audit if

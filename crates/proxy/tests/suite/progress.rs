@@ -9,7 +9,7 @@ use proxy::dirty::Subject;
 use proxy::model::{Family, Service};
 use proxy::reconcile::{Changes, Progress};
 use proxy::testing::{backend, service, slice};
-use proxy::{Drift, Tally, Unready};
+use proxy::{Drift, Next, Tally, Unready};
 
 use crate::calls::cluster;
 use crate::rig::Rig;
@@ -212,4 +212,31 @@ fn a_load_balancer_that_is_only_to_be_deleted_is_not_pending() {
     rig.run();
     // The endpoint of its backend waits for it.
     assert_eq!((rig.proxy.progress().failed, rig.proxy.oldest_pending_load_balancer()), (2, None));
+}
+
+#[test]
+fn what_a_status_looks_at_grows_with_the_cluster_and_not_faster() {
+    // A status looks at all that is pending.
+    let looked_at = |count: u32, period: Duration| {
+        let mut rig = Rig::l2bridge();
+        let (services, slices) = cluster(count, 1);
+        rig.cluster(services, slices);
+        rig.proxy.audit(&rig.client).unwrap();
+        let (mut looked_at, mut frontends) = (0, 0);
+        loop {
+            let report = rig.run();
+            frontends += report.work.frontends;
+            looked_at += if report.is_status_due { rig.proxy.progress().backlog } else { 0 };
+            if report.next == Next::Idle {
+                assert!(report.is_status_due && rig.proxy.is_in_sync());
+                return (looked_at, frontends);
+            }
+            rig.now += period;
+        }
+    };
+    let [small, large] = [1024, 4096].map(|count| looked_at(count, Duration::from_millis(1)));
+    assert!(large.0 <= 5 * small.0 && large.1 <= 5 * small.1, "{small:?} {large:?}");
+    // Runs that take a second each publish each time.
+    let slow = looked_at(1024, Duration::from_secs(1));
+    assert!(slow.0 > 2 * small.0 && slow.1 == small.1, "{small:?} {slow:?}");
 }
