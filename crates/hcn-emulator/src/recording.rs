@@ -78,7 +78,7 @@ impl Writer<Output> {
         let file = BufWriter::new(File::create(path)?);
         let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
         let output = if is_compressed {
-            Output::Compressed(GzEncoder::new(file, Compression::default()))
+            Output::Compressed(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
             Output::Plain(file)
         };
@@ -132,7 +132,8 @@ pub enum RecordError {
 #[derive(Debug)]
 pub enum Output {
     Plain(BufWriter<File>),
-    Compressed(GzEncoder<BufWriter<File>>),
+    /// Boxed, since it is larger than the other.
+    Compressed(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Output {

@@ -51,6 +51,8 @@ pub struct Session {
     records: Records,
     services: Arc<ServiceTable>,
     explanations: Arc<ExplanationTable>,
+    /// Those that the table does not show yet.
+    changed_services: BTreeSet<ServiceName>,
     /// Whether the table has the Services of this session. Before, it has those of the session before.
     has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
@@ -96,6 +98,7 @@ impl Session {
             records: Records::default(),
             services: Arc::default(),
             explanations: Arc::default(),
+            changed_services: BTreeSet::new(),
             has_services: false,
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),

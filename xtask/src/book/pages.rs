@@ -27,7 +27,7 @@ pub(super) fn copy(repository: &Path, to: &Path) -> Result<()> {
     let pages: BTreeSet<PathBuf> = links::targets(summary, &contents).into_iter().collect();
     let missing: Vec<String> = unlisted(repository, &pages)?;
     ensure!(missing.is_empty(), "pages that {SUMMARY} does not list: {}", missing.join(", "));
-    write(&to.join("SUMMARY.md"), &links::rewrite(summary, &contents, |page| Some(page.display().to_string())))?;
+    write(&to.join("SUMMARY.md"), links::rewrite(summary, &contents, |page| Some(page.display().to_string())))?;
     for page in &pages {
         let text = read(page)?;
         let pictures = links::targets(page, &text).into_iter().filter(|file| is_picture(file));

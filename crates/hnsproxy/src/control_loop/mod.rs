@@ -328,6 +328,7 @@ impl<'a> ControlLoop<'a> {
             }
         }
         // A write of the run may hang: what it is about to change is published before.
+        session.take_changes();
         session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
         let Ran { next, is_status_due } = session.run(&|| events.interrupts());
         let next = match next {

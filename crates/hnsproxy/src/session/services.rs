@@ -12,11 +12,18 @@ impl Session {
         }
     }
 
-    /// Takes what has changed of Services since the last run.
-    pub(super) fn update_services(&mut self) {
+    /// Takes from the reconciler which Services have changed. The table of Services gets them with the next status.
+    pub fn take_changes(&mut self) {
         let changed = self.reconciler.take_changed_services();
         self.explanations.mark_outdated(changed.iter().cloned());
         self.explanations.mark_outdated(self.reconciler.take_replanned_services());
+        self.changed_services.extend(changed);
+    }
+
+    /// Updates the table of Services, and records changes of backends.
+    pub(super) fn update_services(&mut self) {
+        self.take_changes();
+        let changed = std::mem::take(&mut self.changed_services);
         let reconciler = &self.reconciler;
         let changed = changed.into_iter().map(|service| {
             let summary = reconciler.summary(&service);

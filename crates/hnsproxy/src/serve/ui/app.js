@@ -125,13 +125,19 @@ async function navigate() {
   target?.scrollIntoView({ block: "nearest" });
 }
 
+// Until the selected part of the list is here, the last one is shown, and must not be left again.
+function turn(change) {
+  const { list } = data;
+  if (list.page?.path === servicesPath(list)) change(list);
+}
+
 const ACTIONS = {
   span: (value) => { data.span = value; },
   lane: (value) => { data.filter.lane = value; data.shown = PAGE; },
   more: () => { data.shown += PAGE; },
   dismiss: () => { data.restarted = null; },
-  forward: () => { data.list.before.push(data.list.after); data.list.after = data.list.page.continue; },
-  back: () => { data.list.after = data.list.before.pop(); },
+  forward: () => { turn((list) => { list.before.push(list.after); list.after = list.page.continue; }); },
+  back: () => { turn((list) => { list.after = list.before.pop(); }); },
 };
 const ASKING = new Set(["forward", "back"]);
 

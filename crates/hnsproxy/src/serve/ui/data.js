@@ -93,13 +93,19 @@ function isRestarted({ process, last_sequence: last }) {
   return data.sequence !== null && (process?.started !== data.process || last < data.sequence);
 }
 
-async function readServices() {
-  const { list } = data;
+// The request for the part of the list that is selected.
+function servicesPath(list) {
   const parameters = new URLSearchParams({ limit: list.limit });
   if (list.after) parameters.set("continue", list.after);
   if (list.query) parameters.set("q", list.query);
   if (list.problems) parameters.set("state", "problem");
-  list.page = await get(`debug/services?${parameters}`);
+  return `debug/services?${parameters}`;
+}
+
+async function readServices() {
+  const { list } = data;
+  const [path, first] = [servicesPath(list), list.before.length * list.limit];
+  list.page = { ...await get(path), path, first };
 }
 
 // Only the view of one Service needs it, so nothing waits for it.

@@ -18,9 +18,8 @@ function serviceRows(rows, selected) {
 function services(data) {
   const { list, detail } = data;
   const page = list.page;
-  const first = list.before.length * list.limit;
   const range = page && page.services.length
-    ? `${number(first + 1)} to ${number(first + page.services.length)} of ${plural(page.total, "Service")}`
+    ? `${number(page.first + 1)} to ${number(page.first + page.services.length)} of ${plural(page.total, "Service")}`
     : page ? "No Service matches" : "Loading";
   const rest = page?.continue !== null && page?.continue !== undefined;
   const all = h("section", { class: "panel", "data-key": "services", "aria-label": "Services" },

@@ -113,7 +113,7 @@ fn a_node_is_replayed_from_its_bundle() {
                 one["service"]["namespace"].as_str().unwrap(),
                 one["service"]["name"].as_str().unwrap()
             );
-            assert_eq!(replayed(&[&["explain", "svc", &service], &node[..]].concat()), one, "{name}");
+            assert_eq!(replayed(&[&["explain", "svc", &service], &copy[..]].concat()), one, "{name}");
         }
         let explained = hnsproxy(&[&["explain", "svc", "default/kubernetes"], &copy[..]].concat()).expect(0).json();
         assert_eq!(explained["frontends"].as_array().map(Vec::len), Some(1), "{name}: {explained:#}");

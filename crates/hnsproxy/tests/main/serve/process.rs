@@ -31,7 +31,7 @@ fn services_pending_changes_and_networks_are_as_documented() {
     let (_hns, running) = in_sync(&[]);
     for (title, path) in [
         ("/debug/services", "/debug/services?q=kube-system/&pretty"),
-        ("/debug/services/NAMESPACE/NAME", "/debug/services/default/lb-local?pretty"),
+        ("/debug/services/NAMESPACE/NAME", "/debug/services/default/kubernetes?pretty"),
         ("/debug/pending", "/debug/pending"),
         ("/debug/networks", "/debug/networks"),
     ] {
