@@ -1,3 +1,5 @@
+//! Tests of the pages and links of the book.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -149,7 +149,7 @@ mod tests {
     fn changes_from_before_the_start_have_no_trigger_times() {
         let mut changes = PendingChanges::default();
         changes.set_started(7);
-        [7, 8].map(|at| changes.record_trigger_of(&triggered(at)));
+        [7, 8].into_iter().for_each(|at| changes.record_trigger_of(&triggered(at)));
         assert_eq!(changes.take_triggers(|_| true), [Trigger { family: Family::V4, at: 8 }]);
     }
 
