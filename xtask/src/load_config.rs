@@ -1,6 +1,7 @@
-//! Enters the load configuration of a Windows program in the header of its file.
+//! Adds a reference to the load configuration to the header of a Windows program.
 //!
-//! The program contains the directory as a constant. Windows reads it only if the header refers to it, and GNU ld does not do that.
+//! The program contains the load configuration directory as a constant. Windows uses it only if the header refers to it, and GNU ld does
+//! not add this reference.
 
 use std::fs;
 use std::ops::Range;
@@ -15,13 +16,13 @@ use object::{Object, ObjectSection, pod};
 
 /// `LOAD_LIBRARY_SEARCH_SYSTEM32`.
 const FROM_SYSTEM32: u16 = 0x800;
-/// The size of the constant in bytes, that of newer versions of the directory.
+/// The size of the constant in bytes. It is the size of newer versions of the directory.
 const SIZE: usize = 0x140;
 
-/// Lets the data directory of the header refer to the load configuration. Does nothing if it does already.
+/// Adds the reference to the data directories in the header. Does nothing if the reference exists.
 pub(crate) fn enter(program: &Path) -> Result<()> {
     let mut bytes = fs::read(program)?;
-    let failed = || format!("cannot enter the load configuration of {}", program.display());
+    let failed = || format!("cannot add the load configuration to the header of {}", program.display());
     if let Some((entry, directory)) = missing(&bytes).with_context(failed)? {
         bytes.get_mut(entry).with_context(failed)?.copy_from_slice(pod::bytes_of(&directory));
         fs::write(program, &bytes)?;
@@ -39,14 +40,14 @@ pub(crate) fn imports_from_system32(bytes: &[u8]) -> Result<bool> {
     Ok(config.is_ok_and(|(config, _)| config.dependent_load_flags.get(object::LittleEndian) == FROM_SYSTEM32))
 }
 
-/// The entry of the header to write and its value, unless it has one.
+/// Returns the range of the header entry and the value to write; `None` if the entry is already set.
 fn missing(bytes: &[u8]) -> Result<Option<(Range<usize>, ImageDataDirectory)>> {
     let file = PeFile64::parse(bytes)?;
     if imports_from_system32(bytes)? {
         return Ok(None);
     }
     let headers = usize::try_from(ImageDosHeader::parse(bytes)?.nt_headers_offset())?;
-    // Each linker makes all 16 entries.
+    // All linkers write all 16 entries.
     let directories = headers + size_of::<ImageNtHeaders64>();
     let start = directories + IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG * size_of::<ImageDataDirectory>();
     let address = found(&file)?;
@@ -57,7 +58,7 @@ fn missing(bytes: &[u8]) -> Result<Option<(Range<usize>, ImageDataDirectory)>> {
     Ok(Some((start..start + size_of::<ImageDataDirectory>(), directory)))
 }
 
-/// The address of the only such constant, relative to that of the program.
+/// Finds the address of the constant, relative to the image base. There must be exactly one.
 fn found(file: &PeFile64<'_>) -> Result<u32> {
     let mut constant = [0; SIZE];
     let config = pod::from_bytes_mut::<ImageLoadConfigDirectory64>(&mut constant);
@@ -72,6 +73,6 @@ fn found(file: &PeFile64<'_>) -> Result<u32> {
     }
     match found[..] {
         [address] => Ok(u32::try_from(address)?),
-        _ => bail!("it has {} constants with a load configuration, not one", found.len()),
+        _ => bail!("expected 1 constant with a load configuration, found {}", found.len()),
     }
 }

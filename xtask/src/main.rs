@@ -57,7 +57,7 @@ enum Task {
     Image(image::Arguments),
     /// Check the Helm chart, and the manifests of deploy/kubernetes that are rendered from it.
     Chart(chart::Arguments),
-    /// Make all files of a release: zip, installer, images, bill of materials, checksums, signatures.
+    /// Build all files of a release: zip, installer, images, bill of materials, checksums, signatures.
     Release(release::Arguments),
     /// Run a Windows program under Wine, in a prefix of the workspace.
     Wine(wine::Arguments),
@@ -65,7 +65,7 @@ enum Task {
     WineBench(wine_bench::Arguments),
     /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
-    /// Count the instructions and allocations of fixed work, and compare them with the stored figures.
+    /// Count the instructions and allocations of a fixed workload, and compare them with the stored figures.
     Instructions(instructions::Arguments),
     /// Run random worlds with faults of every kind, and judge each write to HNS.
     Chaos(chaos::Arguments),

@@ -1,4 +1,4 @@
-//! hnsproxy.exe as a release has it.
+//! Builds hnsproxy.exe with the options of a release.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The commit that is built, as Git knows it.
+//! Reads the commit that is built from Git.
 
 use std::process::Command;
 
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use crate::folder;
 use crate::process::output;
 
-/// The variable by which packagers set the time of reproducible builds, in seconds since 1970.
+/// The variable with which packagers set the time of reproducible builds, in seconds since 1970.
 /// [Specification](https://reproducible-builds.org/specs/source-date-epoch/).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// The commit, unless files differ from it.
+    /// The commit; `None` if files differ from it.
     pub(crate) revision: Option<String>,
-    /// Of the commit, or that of `SOURCE_DATE_EPOCH`.
+    /// The time of the commit, or the value of `SOURCE_DATE_EPOCH`.
     pub(crate) time: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Programs of other projects that some tests run. Tests are skipped without them, except in CI, where they are installed.
+//! External programs that some tests run. Without them, these tests are skipped, except in CI, which installs the programs.
 
 use anyhow::Result;
 
@@ -8,10 +8,10 @@ use crate::system;
 
 #[derive(Debug)]
 pub(crate) struct Tools {
-    /// What they are for, in messages.
+    /// The purpose of the programs, for messages.
     pub(crate) purpose: &'static str,
     programs: &'static [&'static str],
-    /// The Debian packages that have the programs.
+    /// The Debian packages that contain the programs.
     packages: &'static [&'static str],
     python: Option<&'static Environment>,
 }
@@ -31,7 +31,7 @@ pub(crate) const IMAGE: Tools = Tools {
 };
 
 pub(crate) const BROWSER: Tools = Tools {
-    purpose: "tests of the page /ui/",
+    purpose: "tests of the web UI",
     programs: &["chromium", "chromedriver"],
     packages: &["chromium", "chromium-driver"],
     python: None,
@@ -41,7 +41,7 @@ pub(crate) const BROWSER: Tools = Tools {
 pub(crate) const BOOK: Tools =
     Tools { purpose: "links of the book", programs: &["linkchecker"], packages: &["linkchecker"], python: None };
 
-/// Also for a release itself.
+/// A release itself needs these tools, too.
 pub(crate) const RELEASE: Tools = Tools {
     purpose: "files of a release and their tests",
     programs: &["wixl", "msibuild", "msiinfo", "osslsigncode", "openssl", "minisign"],
@@ -75,7 +75,7 @@ impl Tools {
         self.programs.iter().all(|program| find(program).is_some())
     }
 
-    /// Installs them if they are missing.
+    /// Installs the tools if they are missing.
     pub(crate) fn need(&self) -> Result<()> {
         if !self.programs_are_here() {
             system::need_packages(self.packages, self.purpose)?;
@@ -97,10 +97,10 @@ impl Tools {
         }
     }
 
-    /// Whether a test has its tools. A message says if it is skipped.
+    /// Returns whether the tools of a test are installed. If not, prints a message that the test is skipped.
     ///
     /// # Panics
-    /// If they are missing in CI, where no test may be skipped.
+    /// If the tools are missing in CI, where no test may be skipped.
     #[cfg(test)]
     pub(crate) fn found_for_test(&self) -> bool {
         let found = self.are_here();

@@ -89,7 +89,7 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
         _ => "build",
     });
     if arguments.release {
-        // Its options name the sources of dependencies, which must be here.
+        // The options of reproducible builds refer to the downloaded sources of dependencies, so these must exist.
         crate::process::run(cargo()?.args(["fetch", "--quiet", "--locked", "--target", TARGET]))?;
         reproducible::apply(&mut command, TARGET)?;
         command.arg("--locked");

@@ -146,7 +146,7 @@ impl Files {
 }
 
 impl Files {
-    /// One file with this text, wherever the text is from. The path is for messages, and its extension shows the syntax.
+    /// Creates a catalog of one file from its text. The path is used in messages, and its extension determines the syntax.
     ///
     /// # Errors
     /// If the text is invalid.

@@ -1,4 +1,4 @@
-//! Writes a cluster as Kubernetes objects with the fields that a Service proxy reads, and no others: what is read from them is equal.
+//! Writes a cluster as Kubernetes objects with only the fields that a Service proxy reads. Reading them results in an equal cluster.
 
 use jiff::Timestamp;
 use proxy::model::{Service, ServiceKind, Slice, SliceBackend};
@@ -24,7 +24,7 @@ impl Catalog {
 fn node(node: &Node) -> Value {
     let Node { name, zone, ips, pod_cidrs, eligible } = node;
     let labels: Map<_, _> = zone.iter().map(|zone| (ZONE.to_owned(), json!(zone))).collect();
-    // The order of the addresses is that of the types, so one type for all keeps it.
+    // Addresses are sorted by type when they are read, so a single type keeps their order.
     let addresses: Vec<_> = ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
     let taint = (!eligible).then(|| json!({"key": TO_BE_DELETED, "effect": "NoSchedule"}));
     json!({
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_from_the_written_objects_is_equal_and_has_nothing_else() {
+    fn written_objects_are_read_back_equal_and_have_no_other_fields() {
         let whole = json!({"kind": "List", "apiVersion": "v1", "items": [
             {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-1", "labels": {ZONE: "a", "other": "other-text"}},
                 "spec": {"podCIDRs": ["10.244.1.0/24"], "taints": [{"key": TO_BE_DELETED}]},

@@ -24,9 +24,9 @@ impl HostFacts {
     }
 }
 
-/// What a program of Windows prints, None if it cannot be started. The programs need no unsafe code, as the functions behind them would.
+/// Returns the output of a Windows program; `None` if it cannot be started. Calling the Windows API instead would require unsafe code.
 pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    // By its path: Windows would prefer a program of this name beside hnsproxy.
+    // Uses the full path, because Windows would prefer a program of this name in the folder of hnsproxy.
     let windows = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
     let program = Path::new(&windows).join("System32").join(program);
     let output = Command::new(program).args(arguments).output().ok()?;

@@ -1,5 +1,5 @@
-//! Writes the man pages and completion scripts of hnsproxy to folders of a directory. An example, so that the program, which runs on
-//! Windows, need not contain the generator of man pages.
+//! Writes the man pages and completion scripts of hnsproxy to subfolders of a directory. It is an example, so that hnsproxy itself does not
+//! contain the generator of man pages.
 
 use std::io::{Error, Result};
 use std::path::PathBuf;

@@ -60,7 +60,7 @@ pub fn build<'a>(
     build_with_route(args, config, hns, shutdown, Arc::new(|address| address))
 }
 
-/// As [`build`], with probes that go where `route` leads.
+/// Like [`build`], but the VIP probe connects to the address that `route` returns.
 ///
 /// # Errors
 /// As [`build`].
@@ -116,7 +116,7 @@ pub(crate) fn build_with_route<'a>(
     })
 }
 
-/// Starts the probe of cluster IPs. It outlives a change of the configuration.
+/// Starts the VIP probe. It continues when the configuration changes.
 fn vip_probe(context: &Context<'_>, route: Route) -> Task {
     let Context { args, hns, events, store, metrics, background, .. } = context;
     let (events, overdue) = (events.clone(), hns.overdue_calls());

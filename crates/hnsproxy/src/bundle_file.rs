@@ -12,7 +12,7 @@ use zip::{ZipArchive, ZipWriter};
 pub const CLUSTER: &str = "cluster.json";
 /// The part with the objects of HNS, for `--hns emulated:`.
 pub const HNS: &str = "hns.json";
-/// The largest part that is read, in bytes: a small file can name a huge one.
+/// The maximum size of a part that is read, in bytes: a small archive can contain a huge part.
 const MAX_PART: u64 = 1 << 30;
 
 /// Writes a bundle in memory.
@@ -28,7 +28,7 @@ impl Bundle {
     /// # Errors
     /// If the archive has a part of this name, or is too large.
     pub fn add(&mut self, name: &str, content: &str) -> io::Result<()> {
-        // Without this, the writer refuses parts of 4 GiB and more.
+        // Without this option, the writer rejects parts of 4 GiB and more.
         let options = SimpleFileOptions::default().large_file(content.len() as u64 >= u64::from(u32::MAX));
         self.0.start_file(name, options).map_err(io::Error::from)?;
         self.0.write_all(content.as_bytes())

@@ -1,8 +1,8 @@
-//! A DNS query, and the code of a message that answers it ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
+//! Encodes a DNS query, and reads the response code of the response ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
 
 /// How often a query is sent over UDP, at equal intervals, within the time limit of its answer: a single lost datagram shows nothing about the server.
 pub const SENDS: u32 = 3;
-/// A name that the DNS of a cluster with the default domain answers itself, without asking another server.
+/// The name in the query. In a cluster with the default domain, the cluster DNS resolves it without another server.
 const NAME: [&str; 5] = ["kubernetes", "default", "svc", "cluster", "local"];
 /// The bytes of a message before its questions.
 pub const HEADER: usize = 12;
@@ -10,7 +10,7 @@ pub const HEADER: usize = 12;
 const RESPONSE: u8 = 0x80;
 /// The bits of the code in the second byte of the flags.
 const CODE: u8 = 0x0f;
-/// Recursion desired: for a cluster with another domain.
+/// Recursion desired. Needed in a cluster with another domain.
 const RECURSION_DESIRED: u8 = 0x01;
 /// `A` and `IN`.
 const TYPE_AND_CLASS: [u8; 4] = [0, 1, 0, 1];
@@ -29,7 +29,7 @@ pub fn query(id: u16) -> Vec<u8> {
     message
 }
 
-/// The code (RCODE) of a response to the query with this id; `None` if the message is no such response.
+/// Returns the response code (RCODE) of a response to the query with this id; `None` if the message is not such a response.
 pub fn code(message: &[u8], id: u16) -> Option<u8> {
     match message {
         [high, low, flags, more, ..]

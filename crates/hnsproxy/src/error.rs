@@ -103,7 +103,7 @@ pub enum CommandError {
         /// What else the command can do.
         instead: &'static str,
     },
-    /// For a command with an exit code of its own for this.
+    /// Separate from `Query`, because `status` has an exit code of its own for this error.
     #[error(transparent)]
     NotReachable(Box<CommandError>),
     #[error("cannot ask before the probe writes to HNS: standard input is not a terminal; set --yes")]
@@ -145,7 +145,7 @@ pub enum CommandError {
     },
     #[error("cannot write the bundle {}: the file exists; choose another name, or set --force", .0.display())]
     BundleExists(PathBuf),
-    #[error("cannot watch the bundle {}: it does not change; set --once", .0.display())]
+    #[error("cannot watch the bundle {}: a bundle does not change; set --once", .0.display())]
     BundleNeedsOnce(PathBuf),
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),

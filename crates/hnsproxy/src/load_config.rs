@@ -1,6 +1,7 @@
-//! The load configuration of the Windows program: DLLs that it imports are loaded from System32 only, not from its own folder.
+//! The load configuration of the Windows program. With it, Windows loads imported DLLs only from System32, not from the program folder.
 //!
-//! GNU ld does not enter it in the header of the file, `cargo xtask windows --release` does. Microsoft's linker needs only a flag.
+//! GNU ld does not write a reference to it in the header of the file. `cargo xtask windows --release` adds the reference. Microsoft's
+//! linker needs only a flag.
 #![cfg(all(windows, target_env = "gnu"))]
 
 /// `LOAD_LIBRARY_SEARCH_SYSTEM32`.

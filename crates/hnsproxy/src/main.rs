@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use hnsproxy::{cli, commands, log, panic_hook};
 
 fn main() -> ExitCode {
-    // The linker drops what nothing refers to.
+    // The linker removes a static that nothing refers to.
     #[cfg(all(windows, target_env = "gnu"))]
     std::hint::black_box(&load_config::LOAD_CONFIG);
     panic_hook::install();

@@ -17,7 +17,7 @@ pub fn print(form: OutputForm, value: &impl Serialize, as_text: impl FnOnce(Layo
     show(form, value, as_text).map(drop)
 }
 
-/// As [`print()`], for a command that goes on. Breaks if nobody reads the output any more.
+/// Like [`print()`], for a command that runs until it is stopped. Returns `Break` if the output is closed.
 ///
 /// # Errors
 /// As [`text`].
@@ -34,7 +34,7 @@ pub fn show(
     })
 }
 
-/// The text without characters that control a terminal: errors of HNS and names of objects come from other programs.
+/// Replaces control characters, because HNS errors and object names come from other programs and could control the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|one| if one.is_control() && one != '\n' { '\u{fffd}' } else { one }).collect()
 }
@@ -45,7 +45,7 @@ pub fn text(text: &str) -> io::Result<()> {
     try_text(text).map(drop)
 }
 
-/// As [`text`]. Breaks if the pipe is closed.
+/// Like [`text`], but returns `Break` if the pipe is closed.
 ///
 /// # Errors
 /// As [`text`].

@@ -22,10 +22,10 @@ pub fn save(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file that does not exist.
+/// Writes a new file.
 ///
 /// # Errors
-/// If the file exists, or cannot be written. Nothing is left behind then.
+/// If the file exists, or cannot be written. No partial file remains.
 pub fn save_new(path: &Path, content: &[u8]) -> io::Result<()> {
     written(path, None, content)?.persist_noclobber(path)?;
     Ok(())

@@ -24,13 +24,13 @@ impl Screen {
     pub fn open() -> Self {
         let has_escapes = has_escapes();
         if has_escapes {
-            // If it fails, the first text fails too.
+            // The result is ignored: if this write fails, drawing the first text fails, too.
             let _ = try_text(CLEAR_ALL);
         }
         Self { has_escapes }
     }
 
-    /// Shows a text in place of the one before. A console without escape sequences shows it below.
+    /// Replaces the previous text by a new one. A console without escape sequences shows the new text below.
     ///
     /// # Errors
     /// As [`try_text`].
@@ -46,7 +46,7 @@ fn frame(text: &str, height: Option<usize>) -> String {
     format!("{HOME}{}{CLEAR_BELOW}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Consoles of Windows understand them only after they were switched on.
+/// In Windows consoles, escape sequences must be enabled first.
 #[cfg(windows)]
 fn has_escapes() -> bool {
     anstyle_query::windows::enable_ansi_colors() != Some(false)

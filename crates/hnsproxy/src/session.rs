@@ -53,7 +53,7 @@ pub struct Session {
     explanations: Arc<ExplanationTable>,
     /// Those that the table does not show yet.
     changed_services: BTreeSet<ServiceName>,
-    /// Whether the table has the Services of this session. Before, it has those of the session before.
+    /// Whether the table contains the Services of this session. Until then, it contains those of the previous session.
     has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
@@ -338,7 +338,7 @@ impl Session {
         self.steps_done
     }
 
-    /// For how long the load balancer that has waited for the longest time has not been in sync.
+    /// Returns for how long the oldest pending load balancer has not been in sync.
     pub fn pending_age(&self) -> Option<Duration> {
         Some(self.now().saturating_sub(self.reconciler.oldest_pending_load_balancer()?))
     }

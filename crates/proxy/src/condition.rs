@@ -106,9 +106,9 @@ pub enum Condition {
         "the health check node port {port} is also that of {other}, and only one of them can listen there; use another port"
     )]
     HealthCheckPortConflict { port: u16, other: PortUser },
-    /// HNS has the load balancer, and its backends answer directly.
+    /// HNS has the load balancer and its backends respond directly, but the frontend does not forward.
     #[error(
-        "{frontend} does not forward: {probes} probes from this node in a row failed, and {} directly; --probe-repair replaces the load balancer",
+        "{frontend} does not forward: {probes} consecutive probes from this node failed, but {} directly; set --probe-repair to replace the load balancer",
         backends_answer(*answered, *asked)
     )]
     NotForwarding { frontend: Frontend, probes: u32, answered: usize, asked: usize },

@@ -86,7 +86,7 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     hash(&text)
 }
 
-/// The content of an endpoint with one address, without its document.
+/// Computes the content of an endpoint with one address without creating its document.
 pub fn content_of_endpoint_at(
     address: IpAddr,
     network: Guid,
@@ -148,7 +148,7 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
 }
 
 fn push(text: &mut String, more: fmt::Arguments<'_>) {
-    // Writing to a text does not fail.
+    // Writing to a string cannot fail.
     let _ = text.write_fmt(more);
 }
 

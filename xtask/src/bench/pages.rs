@@ -1,4 +1,4 @@
-//! How fast the pages of a large cluster are answered: without changes, while changes are programmed and other clients ask, and while HNS hangs.
+//! Measures the response times of pages of a large cluster: without changes, during changes with other clients, and while HNS hangs.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,11 @@ use crate::rig::{Rig, median_and_p99};
 
 const SERVICES: u32 = 10_000;
 const BACKENDS: u32 = 5;
-/// The requests of each page in each state.
+/// The number of requests for each page in each state.
 const REQUESTS: usize = 300;
-/// Other clients that request a page at the same time.
+/// The number of other clients that request pages at the same time.
 const CLIENTS: usize = 2;
-/// The pause of each of them. Polls of a page in a browser, scrapes and commands are seconds apart.
+/// The pause of each of these clients between two requests. Real clients, such as the web UI, scrapers and commands, pause for seconds.
 const CLIENT_PAUSE: Duration = Duration::from_millis(20);
 /// The pause between two changes of the cluster.
 const CHANGE_PAUSE: Duration = Duration::from_millis(20);
@@ -77,13 +77,13 @@ pub(super) fn run() -> Result<Table> {
     Ok(Table { title, columns: &["median ms", "99 % ms", "worst ms", "kB"], rows })
 }
 
-/// Requests each page, and measures.
+/// Requests each page, and measures the response times.
 fn ask(address: SocketAddr, state: &str) -> Result<Vec<(String, Vec<f64>)>> {
     let row = |path: &&str| {
         let (mut times, mut size) = (Vec::new(), 0);
         for _ in 0..REQUESTS {
             let begun = Instant::now();
-            let page = get(address, path).with_context(|| format!("no answer to {path}"))?;
+            let page = get(address, path).with_context(|| format!("no response to {path}"))?;
             times.push(begun.elapsed().as_secs_f64() * 1000.0);
             // `/readyz` has code 503 while changes are pending.
             ensure!(matches!(page.code, 200 | 503), "code {} of {path}", page.code);

@@ -1,4 +1,4 @@
-//! Content that a digest names.
+//! Content that is identified by its digest.
 
 use std::fmt;
 

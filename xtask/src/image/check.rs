@@ -1,4 +1,4 @@
-//! Tests images with the programs that users and registries have.
+//! Tests images with external programs: skopeo, umoci, hivex and a registry.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -74,7 +74,7 @@ fn a_registry_gives_back_the_same_image() {
     assert_eq!(fs::read(pulled.join("blobs/sha256").join(base.digest.hex())).unwrap(), base.bytes);
 }
 
-/// Without a policy for signatures, which a machine may lack.
+/// Runs skopeo without a signature policy, because the machine may not have a policy file.
 fn skopeo(arguments: &[&str]) -> Command {
     let mut command = Command::new("skopeo");
     command.arg("--insecure-policy").args(arguments);

@@ -29,7 +29,7 @@ impl Architecture {
     }
 }
 
-/// What a configuration says besides the layers.
+/// The values of an image configuration other than the layers.
 #[derive(Debug, Clone)]
 pub(super) struct About {
     /// RFC 3339.
@@ -39,7 +39,8 @@ pub(super) struct About {
     pub(super) labels: HashMap<String, String>,
 }
 
-/// No version of Windows: a HostProcess container runs on all, and containerd compares a version that is set.
+/// The configuration sets no Windows version, because containerd compares a version that is set with that of the node, and a HostProcess
+/// container runs on all versions.
 pub(super) fn configuration(about: &About, architecture: Architecture, layers: &[&Layer]) -> Result<Blob> {
     let About { created, entry_point, arguments, labels } = about;
     let mut config = ConfigBuilder::default().entrypoint(entry_point.clone()).labels(labels.clone());
@@ -111,7 +112,7 @@ fn descriptor(kind: MediaType, blob: &Blob) -> Result<Descriptor> {
     Ok(DescriptorBuilder::default().media_type(kind).digest(digest).size(size).build()?)
 }
 
-/// Members in alphabetical order: the types of the specification have hash maps, whose order differs between runs.
+/// Sorts members alphabetically, because the types of the specification use hash maps, whose order differs between runs.
 fn encode(document: &impl Serialize) -> Result<Blob> {
     let mut document = serde_json::to_value(document)?;
     document.sort_all_objects();

@@ -8,16 +8,16 @@ use super::security::{CONTAINERS_INHERIT, Entry, KEY_ALL, Trustee, descriptor};
 /// The hives of a base layer.
 pub(super) const NAMES: [&str; 5] = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"];
 
-/// The length of the base block, and of the only bin after it.
+/// The length of the base block, and of the single bin that follows.
 const BLOCK: usize = 4096;
 const CHECKSUM_AT: usize = 508;
-/// Where the first cell of a bin is.
+/// The offset of the first cell in a bin.
 const ROOT_AT: u32 = 32;
 /// `KEY_HIVE_ENTRY | KEY_NO_DELETE | KEY_COMP_NAME`: the root of a hive, with a name in ASCII.
 const ROOT_FLAGS: u16 = 0x2c;
 const NOTHING: u32 = u32::MAX;
 
-/// The file of a hive with only a root key. It has no time and no file name: these would differ between builds.
+/// Creates a hive file with only a root key. It contains no time and no file name, because these would differ between builds.
 pub(super) fn empty(name: &str) -> Vec<u8> {
     let mut file = base_block();
     file.extend(bin(name));
@@ -26,7 +26,7 @@ pub(super) fn empty(name: &str) -> Vec<u8> {
 
 fn base_block() -> Vec<u8> {
     let mut block = b"regf".to_vec();
-    // Two equal sequence numbers: the last write was complete.
+    // Equal sequence numbers mean that the last write was complete.
     numbers(&mut block, &[1, 1]);
     let never = [0, 0];
     numbers(&mut block, &never);
@@ -40,7 +40,7 @@ fn base_block() -> Vec<u8> {
     block
 }
 
-/// The exclusive or of all numbers. Two values have another meaning and are replaced.
+/// The exclusive or of all numbers. The results 0 and -1 are reserved and are replaced.
 fn checksum(block: &[u8]) -> u32 {
     let (numbers, _) = block.as_chunks::<4>();
     match numbers.iter().fold(0, |sum, &number| sum ^ u32::from_le_bytes(number)) {
@@ -60,7 +60,7 @@ fn bin(name: &str) -> Vec<u8> {
     let security_at = ROOT_AT + cell_length(&root(name, 0));
     push_cell(&mut bin, &root(name, security_at));
     push_cell(&mut bin, &security(security_at));
-    // The rest is one free cell, whose length is positive.
+    // The rest of the bin is one free cell. The length of a free cell is positive.
     let free = (BLOCK - bin.len()) as u32;
     numbers(&mut bin, &[free]);
     bin.resize(BLOCK, 0);
@@ -86,7 +86,7 @@ fn root(name: &str, security_at: u32) -> Vec<u8> {
     key
 }
 
-/// The only security record: its neighbours in the list are itself, and one key refers to it.
+/// The only security record. It is its own neighbour in the list, and one key refers to it.
 fn security(at: u32) -> Vec<u8> {
     let all = |trustee| Entry { inheritance: CONTAINERS_INHERIT, rights: KEY_ALL, trustee };
     let descriptor = descriptor(&[all(Trustee::System), all(Trustee::Administrators)]);
@@ -97,7 +97,7 @@ fn security(at: u32) -> Vec<u8> {
     record
 }
 
-/// A cell begins with its length, and is a multiple of 8 bytes long.
+/// The length of a cell, including the length field at its beginning. It is a multiple of 8 bytes.
 fn cell_length(content: &[u8]) -> u32 {
     (4 + content.len()).next_multiple_of(8) as u32
 }

@@ -1,4 +1,4 @@
-//! Layers of images for Windows: tar files whose bytes depend only on the files.
+//! Creates reproducible layers of Windows images: tar files whose bytes depend only on the files in them.
 //!
 //! Windows attributes and security descriptors are PAX records
 //! ([specification](https://github.com/opencontainers/image-spec/blob/main/layer.md#file-attributes), and `backuptar` of
@@ -16,21 +16,21 @@ use tar::{Builder, EntryType, Header};
 use super::blob::{Blob, Digest};
 use super::security::{CONTAINERS_INHERIT, Entry, FILE_ALL, FILE_EXECUTE, FILES_INHERIT, Trustee, descriptor};
 
-/// 1980-01-01, which every file system and archive format can have.
+/// 1980-01-01, which every file system and archive format supports.
 const MODIFIED: u64 = 315_532_800;
 const ATTRIBUTES: &str = "MSWINDOWS.fileattr";
 const SECURITY: &str = "MSWINDOWS.rawsd";
 const FILE_ATTRIBUTE_DIRECTORY: &str = "16";
 const FILE_ATTRIBUTE_ARCHIVE: &str = "32";
-/// Files of the image, below the drive.
+/// The folder of the files on the system drive.
 const FILES: &str = "Files";
-/// Changes of the registry. containerd expects this folder in a layer that has a parent, even if it is empty.
+/// The folder of registry changes. containerd requires it in a layer that has a parent, even if it is empty.
 const HIVES: &str = "Hives";
 
 /// A file of a layer.
 #[derive(Debug, Clone)]
 pub(super) struct File {
-    /// On the drive of the image, with slashes.
+    /// The path on the drive of the image, with slashes.
     pub(super) path: String,
     pub(super) content: Vec<u8>,
 }
@@ -45,7 +45,7 @@ impl File {
 pub(super) struct Layer {
     /// The digest before compression.
     pub(super) diff_id: Digest,
-    /// Compressed by gzip.
+    /// The layer, compressed with gzip.
     pub(super) blob: Blob,
 }
 
@@ -68,7 +68,7 @@ impl Layer {
     }
 }
 
-/// Folders come before what they contain: containerd creates each entry without its parents.
+/// Folders come before their content, because containerd does not create missing parents of an entry.
 pub(super) fn tar(files: &[File], roots: &[&str]) -> Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     for root in roots {
@@ -105,7 +105,7 @@ fn push(builder: &mut Builder<Vec<u8>>, path: &str, content: Option<&[u8]>) -> R
     builder.append_data(&mut header, path, content).with_context(|| format!("cannot add {path} to a layer"))
 }
 
-/// The program runs as the system: users may read and execute it, but not change it.
+/// The program runs as LocalSystem, so users may read and execute it, but not change it.
 fn permissions(inheritance: u8) -> Vec<u8> {
     descriptor(&[
         Entry { inheritance, rights: FILE_ALL, trustee: Trustee::Administrators },

@@ -12,7 +12,7 @@ use super::blob::Blob;
 const VERSION_FILE: &str = "oci-layout";
 const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Each file with its path in the folder of the layout.
+/// The files of the layout by their path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout(BTreeMap<String, Vec<u8>>);
 
@@ -31,10 +31,10 @@ impl Layout {
         &self.0
     }
 
-    /// Writes the layout to a folder, and removes what an earlier layout had there.
+    /// Writes the layout to a folder, and removes the files of an earlier layout.
     ///
     /// # Errors
-    /// If the folder has something else.
+    /// If the folder contains other files.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
         let is_layout = folder.join(VERSION_FILE).is_file();

@@ -1,8 +1,8 @@
-//! Builds the container images of hnsproxy as an OCI layout, from nothing but the program: the same bytes for the same program and
-//! commit.
+//! Builds the container images of hnsproxy as an OCI layout. The images contain only the program. The same program and commit result in the
+//! same bytes.
 //!
-//! The images are for HostProcess containers, which run in the file system of the node. They have no version of Windows, so each runs on
-//! all of them.
+//! The images are for HostProcess containers, which run in the file system of the node. They specify no Windows version, so each image runs
+//! on all versions.
 
 mod blob;
 #[cfg(test)]
@@ -29,7 +29,7 @@ use layer::Layer;
 use layout::Layout;
 use variant::Variant;
 
-/// What to build.
+/// The arguments of `cargo xtask image`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// hnsproxy.exe for x86_64 [default: built first]
@@ -49,10 +49,10 @@ pub(crate) struct Arguments {
 /// The name of the image in releases.
 pub(crate) const NAME: &str = "ghcr.io/hnsproxy/hnsproxy";
 
-/// What images are made of.
+/// The input of the images.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// Without a tag.
+    /// The name of the image without a tag.
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) source: Source,
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// Images of a program that is only a text.
+    /// Images with a placeholder program.
     pub(super) fn small() -> Images {
         let source = Source { revision: Some("c0ffee".to_owned()), time: jiff::Timestamp::from_second(1).unwrap() };
         let name = "example.org/hnsproxy".to_owned();

@@ -27,7 +27,7 @@ pub(super) enum Trustee {
     Users,
 }
 
-/// Allows rights.
+/// An access control entry that allows rights.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) inheritance: u8,
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub(super) trustee: Trustee,
 }
 
-/// The owner is the administrators, and the group the system.
+/// The owner is the Administrators group, and the primary group is LocalSystem.
 pub(super) fn descriptor(entries: &[Entry]) -> Vec<u8> {
     let owner = Trustee::Administrators.sid();
     let group = Trustee::System.sid();

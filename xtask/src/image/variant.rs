@@ -1,4 +1,4 @@
-//! The images of hnsproxy: what is in them, and what they run.
+//! The variants of the image: their files and their entry points.
 
 use super::hive;
 use super::layer::{File, Layer};
@@ -7,11 +7,11 @@ use super::layer::{File, Layer};
 const ROOT: &str = "CONTAINER_SANDBOX_MOUNT_POINT";
 const START_SCRIPT: &str = include_str!("../../../packaging/image/start.ps1");
 
-/// What the images of all architectures have in common.
+/// A variant of the image, for all architectures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variant {
     Hnsproxy,
-    /// Takes the place of `sigwindowstools/kube-proxy`, with the manifests of that image.
+    /// Replaces `sigwindowstools/kube-proxy`, and works with the manifests of that image.
     SigWindowsTools,
 }
 
@@ -37,7 +37,7 @@ impl Variant {
     pub(super) fn arguments(self) -> Vec<String> {
         match self {
             Self::Hnsproxy => Vec::new(),
-            // The manifest for Calico has this argument, that for flannel has none.
+            // The Calico manifest passes this argument. The flannel manifest passes none, so it is the default.
             Self::SigWindowsTools => vec![format!("$env:{ROOT}/kube-proxy/start.ps1")],
         }
     }
@@ -59,7 +59,7 @@ impl Variant {
     }
 }
 
-/// The layer below each image. It has only what Windows requires.
+/// The base layer of each image. It contains only the files that Windows requires.
 pub(super) fn base() -> anyhow::Result<Layer> {
     let hives = hive::NAMES.map(|name| File::new(format!("Windows/System32/config/{name}"), hive::empty(name)));
     Layer::base(&hives)
@@ -69,7 +69,7 @@ pub(super) fn base() -> anyhow::Result<Layer> {
 mod tests {
     use super::*;
 
-    /// A new base layer is downloaded by every node again: this digest changes only on purpose.
+    /// Every node must download a changed base layer, so its digest may change only on purpose.
     #[test]
     fn the_base_layer_has_a_fixed_digest() {
         assert_eq!(

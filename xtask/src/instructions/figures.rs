@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{Figure, Size};
 
-/// In percent. Compilers and C libraries differ by a few.
+/// The accepted increase in percent. Different compilers and C libraries change the figures by a few percent.
 const TOLERANCE: u64 = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Figures {
-    /// Another one generates other instructions.
+    /// Figures of different compilers are not compared, because the compilers generate different instructions.
     compiler: String,
-    /// By size and phase.
+    /// The figures by size and phase.
     figures: BTreeMap<String, u64>,
 }
 
@@ -51,7 +51,7 @@ fn release(compiler: &str) -> Option<&str> {
     compiler.strip_prefix("rustc ")?.split(' ').next()
 }
 
-/// Stored figures, and those of now.
+/// The stored figures and the new ones.
 pub(super) struct Comparison {
     stored: Figures,
     now: Figures,
@@ -74,7 +74,7 @@ impl Comparison {
     pub(super) fn not_compared(&self) -> Option<String> {
         let [stored, now] = [&self.stored, &self.now].map(|figures| figures.compiler.as_str());
         let is_same = release(stored).is_some_and(|stored| release(now) == Some(stored));
-        (!is_same).then(|| format!("NOT COMPARED: the stored figures are of {stored}, and this is {now}"))
+        (!is_same).then(|| format!("NOT COMPARED: the stored figures are from {stored}, the new ones from {now}"))
     }
 
     /// The stored figures that were not measured.

@@ -1,5 +1,6 @@
-//! Counts the instructions and allocations of the core for fixed work, and compares them with the stored figures. Unlike times, they do not depend on
-//! how busy the machine is. The work is the example `instructions` of `crates/proxy`; callgrind counts its instructions.
+//! Counts the instructions and allocations of the core for a fixed workload, and compares them with the stored figures. Unlike times, these
+//! counts do not depend on the load of the machine. The workload is the example `instructions` of `crates/proxy`; callgrind counts its
+//! instructions.
 
 mod figures;
 mod work;
@@ -13,7 +14,7 @@ use crate::{folder, system};
 use figures::{Comparison, Figures};
 use work::{Size, Work};
 
-/// Small, since callgrind is about 50 times slower than the processor.
+/// The sizes are small, because the program runs about 50 times slower under callgrind.
 const COUNTED: [Size; 2] = [Size { services: 200, backends: 3 }, Size { services: 1_000, backends: 1 }];
 const ALLOCATED: [Size; 2] = [Size { services: 2_000, backends: 3 }, Size { services: 10_000, backends: 5 }];
 
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
     /// Store the figures instead of comparing them
     #[arg(long, conflicts_with = "sizes")]
     accept: bool,
-    /// Only print the instructions for this number of Services and of backends of each, such as 10000x5
+    /// Only print the instructions for this number of Services and backends per Service, such as 10000x5
     #[arg(long = "size", value_name = "SERVICESxBACKENDS")]
     sizes: Vec<Size>,
 }

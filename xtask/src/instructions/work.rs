@@ -1,4 +1,4 @@
-//! Builds the program with the work, and runs it with and without callgrind.
+//! Builds the workload program, and runs it with and without callgrind.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::folder;
 use crate::process::{cargo, output, run, status};
 
-/// A number of Services, and of the backends of each.
+/// The number of Services, and the number of backends of each Service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) services: u32,
@@ -41,7 +41,7 @@ pub(super) type Figure = (String, u64);
 struct Phase {
     phase: String,
     allocations: u64,
-    /// Those of the proxy at the end of the phase.
+    /// The allocated bytes of the proxy at the end of the phase.
     bytes: u64,
 }
 
@@ -72,10 +72,10 @@ impl Work {
         let printed = self.folder.join(format!("{size}.jsonl"));
         let mut command = Command::new("valgrind");
         command.args(["--quiet", "--tool=callgrind", "--collect-atstart=no"]);
-        // Collection is off inside of `collect_off`, which only `collect_on` contains. The names are complete: with a pattern, both are taken for
-        // one function.
+        // Each toggle inverts the state: `collect_on` starts the collection, and `collect_off`, which is called only inside it, stops it.
+        // The names are complete, because callgrind treats all functions that match one pattern as one function.
         command.args(["on", "off"].map(|name| format!("--toggle-collect=instructions::collect::collect_{name}")));
-        // Each phase is a part of its own. It does not end at `collect_on`: that would turn collection around.
+        // Each phase is a separate part. The dump is at the end of `measure`, because a dump at `collect_on` would invert the collection.
         command.arg("--dump-after=instructions::measure").arg(format!("--callgrind-out-file={}", profile.display()));
         command.arg(&self.program).args(arguments(size)).stdout(std::fs::File::create(&printed)?);
         ensure!(status(&mut command)?.success(), "callgrind failed");
@@ -88,7 +88,7 @@ impl Work {
         phases(&std::fs::read_to_string(&printed)?)?.into_iter().enumerate().map(part).collect()
     }
 
-    /// How often each phase allocates, and the bytes at its end.
+    /// The number of allocations of each phase, and the allocated bytes at its end.
     pub(super) fn allocations(&self, size: Size) -> Result<Vec<Figure>> {
         let printed = output(Command::new(&self.program).args(arguments(size)))?;
         let figures = |Phase { phase, allocations, bytes }| {

@@ -28,9 +28,9 @@ pub(super) struct Package {
     pub(super) repository: Option<String>,
     /// The SHA-256 of the archive in the registry; none for a package of this workspace.
     pub(super) checksum: Option<String>,
-    /// Where its sources are on this machine.
+    /// The folder of the source on this machine.
     pub(super) folder: PathBuf,
-    /// The packages that it uses.
+    /// The direct dependencies.
     pub(super) uses: BTreeSet<Name>,
 }
 
@@ -88,7 +88,7 @@ struct Locked {
     checksum: Option<String>,
 }
 
-/// From the output of `cargo tree`, of `cargo metadata`, and Cargo.lock.
+/// Reads the packages from the output of `cargo tree` and `cargo metadata`, and from Cargo.lock.
 fn packages(tree: &str, metadata: &str, lock: &str) -> Result<Vec<Package>> {
     let compiled: BTreeSet<Name> = tree.lines().filter_map(line).collect();
     let metadata: Metadata = serde_json::from_str(metadata).context("invalid output of cargo metadata")?;
@@ -108,7 +108,7 @@ fn packages(tree: &str, metadata: &str, lock: &str) -> Result<Vec<Package>> {
             let license = license.as_deref().with_context(|| format!("package {} has no licence", name.name))?;
             Ok(Package {
                 name: name.clone(),
-                // The separator of earlier versions of Cargo.
+                // Older packages use a slash as the separator.
                 license: license.replace('/', " OR "),
                 authors: authors.clone(),
                 repository: repository.clone(),

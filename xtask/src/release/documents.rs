@@ -10,7 +10,7 @@ use crate::process::{cargo, run};
 
 pub(super) fn build() -> Result<Files> {
     let folder = tempfile::tempdir()?;
-    // Without the emulator, as the program of the release.
+    // Without the emulator, like the program of a release.
     let example = ["run", "--locked", "--package", "hnsproxy", "--no-default-features", "--example", "documents", "--"];
     run(cargo()?.args(example).arg(folder.path()))?;
     let mut files = Files::new();

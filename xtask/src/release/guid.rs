@@ -1,4 +1,4 @@
-//! GUIDs that depend only on what they are for, so that each build has the same.
+//! GUIDs that depend only on the texts that they identify, so that all builds have the same GUIDs.
 
 use crate::hash::sha256;
 

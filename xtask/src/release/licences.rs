@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 
 use super::bill::Package;
 
-/// How the names of files with licences and notices begin.
+/// The prefixes of file names of licences and notices.
 const FILE_NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
-/// Parts of the program that are no packages.
+/// The parts of the program that are not Cargo packages.
 const RUNTIME: &str = "\
 The program also has parts of the Rust standard library (MIT OR Apache-2.0, https://github.com/rust-lang/rust),
 and start code of mingw-w64 (public domain and ZPL-2.1, https://www.mingw-w64.org) and of GCC (GPL-3.0 with the

@@ -1,4 +1,4 @@
-//! Makes all files of a release from a commit: the same bytes for the same commit, except for signatures.
+//! Builds all files of a release from a commit. The same commit results in the same bytes, except for signatures.
 
 mod bill;
 mod documents;
@@ -27,13 +27,13 @@ use crate::{chart, folder, image, program, tools};
 use bill::Package;
 use signature::Keys;
 
-/// What to release.
+/// The arguments of `cargo xtask release`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The version, which Cargo.toml and CHANGELOG.md must have
     #[arg(long, value_name = "VERSION")]
     version: String,
-    /// Also from changed files, and without a section in CHANGELOG.md
+    /// Allow changed files, and a missing section in CHANGELOG.md
     #[arg(long)]
     draft: bool,
     /// hnsproxy.exe [default: built first]
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     keys: Keys,
 }
 
-/// What the files are made of.
+/// The input of the files of a release.
 #[derive(Debug)]
 struct Input {
     version: String,
@@ -163,15 +163,15 @@ fn manifest(version: &str, source: &Source, images: &[(String, String)], files: 
     })
 }
 
-/// In the form that `sha256sum --check` reads.
+/// Formats the checksums for `sha256sum --check`.
 fn sums(files: &Files) -> String {
     files.iter().map(|(path, content)| format!("{}  {path}\n", sha256(content))).collect()
 }
 
-/// Writes the files to a folder that has only them then.
+/// Writes the files to a folder, and removes all other files from it.
 fn write(folder: &std::path::Path, files: &Files) -> Result<()> {
     if folder.exists() {
-        // What is left of another release would not be in its checksums.
+        // Files of an earlier release would not be in the checksums.
         let is_release = folder.join("SHA256SUMS").is_file();
         anyhow::ensure!(is_release, "cannot write to {}: expected no folder, or one of a release", folder.display());
         fs::remove_dir_all(folder)?;

@@ -1,8 +1,8 @@
-//! What must hold before a release.
+//! Checks the preconditions of a release.
 
 use anyhow::{Result, ensure};
 
-/// A release is of a commit, of the version of the workspace, and described in the change log.
+/// A release needs a clean work tree, the version of the workspace, and a section in the change log.
 pub(super) fn check(version: &str, workspace: &str, changed: &[String], log: &str) -> Result<()> {
     ensure!(
         version == workspace,

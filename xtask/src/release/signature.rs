@@ -9,12 +9,12 @@ use minisign::SecretKeyBox;
 
 use crate::process::output;
 
-/// Variables with secrets, so that these are in no argument.
+/// Environment variables for secrets, so that secrets are not visible in command lines.
 const MINISIGN_PASSWORD: &str = "HNSPROXY_MINISIGN_PASSWORD";
 const MINISIGN_KEY: &str = "HNSPROXY_MINISIGN_KEY";
 const CERTIFICATE_PASSWORD: &str = "HNSPROXY_CERTIFICATE_PASSWORD";
 
-/// The keys. Without one, there is no signature of its kind.
+/// The signing keys. A signature is made only if its key is given.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Keys {
     /// A secret key of minisign for SHA256SUMS [default: the text in HNSPROXY_MINISIGN_KEY]; its password is in HNSPROXY_MINISIGN_PASSWORD
@@ -67,20 +67,20 @@ impl Keys {
     }
 }
 
-/// The value of a variable. CI sets it to nothing if there is no such secret.
+/// Returns the value of an environment variable. In CI, the variable is empty if the secret does not exist.
 fn secret(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-/// The trusted comment is part of what is signed. By default it has the time.
+/// The trusted comment is signed, too. The default comment would contain the time.
 fn minisign(key: &str, password: Option<String>, content: &[u8], comment: &str) -> Result<String> {
     let key = SecretKeyBox::from_string(key).and_then(|key| match password {
         Some(password) => key.into_secret_key(Some(password)),
-        // The library would ask for a password on the terminal.
+        // `into_secret_key(None)` would ask for a password on the terminal.
         None => key.into_unencrypted_secret_key(),
     });
     let key = key.with_context(|| format!("cannot read the minisign key: check it and {MINISIGN_PASSWORD}"))?;
-    let signature = minisign::sign(None, &key, content, Some(comment), None).context("cannot sign")?;
+    let signature = minisign::sign(None, &key, content, Some(comment), None).context("cannot sign the checksums")?;
     Ok(signature.into_string())
 }
 

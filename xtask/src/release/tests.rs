@@ -1,4 +1,4 @@
-//! Tests of a whole release of a program that is only a text.
+//! Tests a whole release with a placeholder program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -100,7 +100,7 @@ fn the_bill_of_materials_is_valid() {
     );
 }
 
-/// The output of Cargo and its lock file are those of this workspace.
+/// Uses the Cargo output and the lock file of this workspace.
 #[test]
 fn the_packages_of_the_program_have_licences_and_hashes() {
     let packages = bill::read().unwrap();

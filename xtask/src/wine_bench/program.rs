@@ -1,4 +1,4 @@
-//! Tests the file `hnsproxy.exe`: its size, the DLLs it needs and where Windows looks for them, and that it lacks the emulator.
+//! Tests the file `hnsproxy.exe`: its size, the imported DLLs, where Windows searches for them, and that the emulator is not part of it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::wine::Prefix;
 const MAX_SIZE: u64 = 12 << 20;
 /// The objdump of mingw-w64.
 const OBJDUMP: &str = "x86_64-w64-mingw32-objdump";
-/// The DLLs of System32 that are loaded at the start, in lower case. Windows takes most of them from there in any case (KnownDLLs).
+/// The DLLs that are loaded at the start, in lower case. Windows loads most of them from System32 in any case (KnownDLLs).
 const DLLS: [&str; 15] = [
     "advapi32.dll",
     "api-ms-win-core-synch-l1-2-0.dll",
@@ -33,8 +33,8 @@ const DLLS: [&str; 15] = [
     "ws2_32.dll",
 ];
 
-/// The file is stripped. At its start it loads only these DLLs, and from System32: a DLL that someone has put beside it must not run as
-/// LocalSystem.
+/// Checks that the file is stripped, and that it imports only these DLLs, only from System32: a DLL in the folder of the program must not
+/// run as LocalSystem.
 pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
     let size = std::fs::metadata(program)?.len();
     ensure!(size < MAX_SIZE, "{size} bytes: the limit is {MAX_SIZE}");

@@ -21,8 +21,8 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(10);
 /// A token file is read again after this time, as in client-go.
 const TOKEN_FILE_PERIOD: SignedDuration = SignedDuration::from_mins(1);
 
-/// A client certificate is read again before the last fifth of its lifetime, and then after this time: the kubelet renews it after 70 to 90 % of its
-/// lifetime, and the server would refuse the old one only at the end.
+/// A client certificate is read again when one fifth of its lifetime is left, and then every [`CERTIFICATE_PERIOD`]: the kubelet renews it
+/// after 70 to 90 % of its lifetime, and the API server accepts the old one until it expires.
 const RENEWED_PART: i32 = 5;
 const CERTIFICATE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
 
@@ -34,7 +34,7 @@ pub struct Access {
     /// Not set while the kubeconfig does not exist.
     server: OnceLock<Server>,
     current: Mutex<Current>,
-    /// Those of the credentials in use. Read without waiting for `current`, which is locked while a plugin runs.
+    /// The lifetimes of the credentials in use. Separate from `current`, which is locked while a plugin runs.
     lifetimes: std::sync::Mutex<Vec<CredentialLifetime>>,
 }
 
@@ -148,7 +148,8 @@ impl Access {
         self.server.get().is_some_and(|server| server.insecure_skip_tls_verify)
     }
 
-    /// When the credentials in use were issued, and when they expire. Those of a credential plugin are left out: new ones are requested in time.
+    /// When the credentials in use were issued, and when they expire. Without credentials of a plugin:
+    /// new ones are requested before they expire.
     pub fn credential_lifetimes(&self) -> Vec<CredentialLifetime> {
         self.lifetimes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -183,7 +184,7 @@ impl Access {
                 Ok((client, current.generation))
             }
             (Err(_), Some(OpaqueClient(client)), Some(Expiry::Certificate(_))) => {
-                // It is still valid, and its file may be written at this moment.
+                // The current certificate is still valid, and another program may be writing the file now.
                 let client = client.clone();
                 current.expires = Some(Expiry::Certificate(Timestamp::now() + CERTIFICATE_PERIOD));
                 Ok((client, current.generation))
@@ -230,7 +231,7 @@ impl Access {
 }
 
 impl Expiry {
-    /// When a client certificate is read again. Inline certificates too: the kubeconfig may have a new one.
+    /// Returns when a client certificate is read again. Applies to inline certificates, too, because the kubeconfig may contain a new one.
     fn of_certificate(lifetime: &CredentialLifetime, now: Timestamp) -> Option<Self> {
         let CredentialLifetime { kind: CredentialKind::ClientCertificate, issued: Some(issued), expires } = *lifetime
         else {

@@ -1,4 +1,4 @@
-//! When the credentials of this process were issued, and when they expire, as far as they say so themselves.
+//! Reads the issue time and the expiry time of credentials from the credentials themselves.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -30,12 +30,12 @@ impl CredentialKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialLifetime {
     pub kind: CredentialKind,
-    /// `None` if it does not say when it was issued.
+    /// `None` if the credential has no issue time.
     pub issued: Option<Timestamp>,
     pub expires: Timestamp,
 }
 
-/// The lifetimes of the credentials. One that does not say when it expires has none.
+/// Returns the lifetimes of the credentials. A credential without an expiry time is left out.
 pub(super) fn lifetimes(auth: &AuthInfo) -> Vec<CredentialLifetime> {
     let certificate = tls::client_certificate_validity(auth).map(|(issued, expires)| CredentialLifetime {
         kind: CredentialKind::ClientCertificate,
@@ -64,7 +64,7 @@ fn of_token(token: &str) -> Option<CredentialLifetime> {
 }
 
 fn time(seconds: f64) -> Option<Timestamp> {
-    // A value that is out of range is limited to the range of i64, which is out of the range of a time.
+    // The cast saturates, and the limits of i64 are not valid timestamps, so a value out of range results in `None`.
     Timestamp::from_second(seconds as i64).ok()
 }
 

@@ -34,7 +34,7 @@ where
         let value: Result<Value, _> = serde_json::from_str(object.get());
         let id = match &value {
             Ok(value) => value.get("ID").cloned().unwrap_or_default(),
-            // Even if the rest is invalid, such as a number that is too large.
+            // The id is read even if the rest of the object is invalid, for example a number that is too large.
             Err(_) => serde_json::from_str(object.get()).map(|Identified { id }| id).unwrap_or_default(),
         };
         let Some(id) = id.as_str().and_then(|id| id.parse().ok()) else {

@@ -12,10 +12,10 @@ Examples:
     hnsproxy bundle node.zip
   On the node, with the flags of an hnsproxy that runs without a service:
     hnsproxy bundle node.zip --config=C:\\k\\kube-proxy.yaml
-  On any computer, with the flags that arguments.json of the bundle has:
+  On any computer, with the flags from arguments.json of the bundle:
     hnsproxy plan --from node.zip --hns emulated:node.zip --enable-dsr=true
 
-Exit codes: 0 written with all parts; 1 written without some parts, which manifest.json names, or an error.";
+Exit codes: 0 all parts were written; 1 some parts are missing (manifest.json lists them), or an error.";
 
 #[derive(Debug, Args)]
 pub struct BundleArgs {

@@ -19,7 +19,7 @@ Exit codes: 0 no check failed; 1 a check failed, or an error; 2 nothing could be
 pub struct DoctorArgs {
     /// The --metrics-bind-address of the running hnsproxy.
     ///
-    /// Default: that of the installed Windows service, else 127.0.0.1:10249. With --from, no running hnsproxy is asked unless this is set.
+    /// Default: that of the installed Windows service, else 127.0.0.1:10249. With --from, hnsproxy is queried only if this flag is set.
     #[arg(long, value_name = "IP:PORT")]
     pub debug_address: Option<SocketAddr>,
     #[command(flatten)]

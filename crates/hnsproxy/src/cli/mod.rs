@@ -42,7 +42,7 @@ pub use vip_probe::{ProbedService, VipProbeArgs};
 
 const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows main flags.";
 
-/// Without an empty line below the first one: the list of commands has to fit on a screen.
+/// Has no empty line below the first one, because the list of commands must fit on a screen.
 const ROOT_TEMPLATE: &str = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXAMPLES: &str = "\
@@ -56,7 +56,7 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync, nothing to do, or shut down; 1 error, or `status` is not in sync; 2 `plan` has steps, or `status` cannot ask hnsproxy; 3 ended before the shutdown was complete; \
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error, or `status` is not in sync; 2 `plan` has steps, or `status` cannot query hnsproxy; 3 ended before the shutdown was complete; \
 4 another hnsproxy writes to the same HNS.";
 
 /// A Service proxy for Windows Kubernetes nodes.
@@ -96,7 +96,7 @@ pub enum Command {
     Explain(Explain),
     /// Show whether HNS is in sync, and what is pending.
     ///
-    /// Asks the running hnsproxy, as `services`, `history` and `top` do.
+    /// Queries the running hnsproxy, like `services`, `history` and `top`.
     #[command(after_long_help = running::STATUS_EXAMPLES)]
     Status(StatusArgs),
     /// Show the Services of the running hnsproxy with their states.
@@ -118,10 +118,10 @@ pub enum Command {
     /// Checks HNS, the cluster, the configuration and the running hnsproxy. Nothing is changed.
     #[command(after_long_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Collect what is known of this node in one file, without secrets.
+    /// Collect the state of this node in one file for diagnosis, without secrets.
     ///
-    /// The state of the running hnsproxy, HNS, the cluster, the configuration, logs, and the results of `plan` and `doctor`. Nothing is changed.
-    /// `--from FILE.zip --hns emulated:FILE.zip` replays the node on any computer.
+    /// The file contains the state of the running hnsproxy, HNS, the cluster, the configuration, logs, and the output of `plan` and
+    /// `doctor`. Nothing is changed. `--from FILE.zip --hns emulated:FILE.zip` replays the node on any computer.
     #[command(after_long_help = bundle::EXAMPLES)]
     Bundle(BundleArgs),
     #[cfg(feature = "emulator")]
@@ -180,7 +180,7 @@ pub struct RunArgs {
     /// In addition to IP addresses, localhost, and the names of this node. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub metrics_allowed_host: Vec<String>,
-    /// Serve the page for browsers: /ui/ at the metrics address.
+    /// Serve the web UI at /ui/ of the metrics address.
     #[arg(
         long,
         value_name = "BOOL",
@@ -370,8 +370,8 @@ pub struct CompletionArgs {
 pub struct SourceArgs {
     /// Read the cluster from YAML or JSON files instead of the API server.
     ///
-    /// A file, or all files below a directory, with Services, EndpointSlices and Nodes. The files are watched for changes. Or the FILE.zip of
-    /// `hnsproxy bundle`, except in `run` without --once.
+    /// A file, or all files below a directory, with Services, EndpointSlices and Nodes. The files are watched for changes. It can also
+    /// be the FILE.zip of `hnsproxy bundle`; `run` accepts a bundle only with --once.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
     /// For how long a watch of the API server may receive nothing before it is verified.

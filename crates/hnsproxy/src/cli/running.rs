@@ -1,4 +1,4 @@
-//! The arguments of the commands that ask the running hnsproxy: `status`, `services`, `history` and `top`.
+//! The arguments of the commands that query the running hnsproxy: `status`, `services`, `history` and `top`.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ Examples:
   Show each change of the status until Ctrl-C:
     hnsproxy status --watch
 
-Exit codes: 0 HNS in sync; 1 not in sync, or an error; 2 hnsproxy cannot be asked.";
+Exit codes: 0 HNS in sync; 1 not in sync, or an error; 2 hnsproxy cannot be queried.";
 
 pub(super) const SERVICES_EXAMPLES: &str = "\
 Examples:
@@ -28,21 +28,21 @@ Exit codes: 0 done; 1 error.";
 
 pub(super) const HISTORY_EXAMPLES: &str = "\
 Examples:
-  Show what has happened to a Service:
+  Show the events of a Service:
     hnsproxy history default/web
-  Show what has happened in the last ten minutes, and what happens from now on:
+  Show the events of the last ten minutes, then new events as they occur:
     hnsproxy history --since 10m --follow
 
 Exit codes: 0 done; 1 error.";
 
 pub(super) const TOP_EXAMPLES: &str = "\
 Examples:
-  Show the slowest HNS calls and the last changes, each second until Ctrl-C:
+  Show the slowest HNS calls and the last changes, updated each second until Ctrl-C:
     hnsproxy top
 
 Exit codes: 0 done; 1 error.";
 
-/// The arguments of each of these commands.
+/// The arguments that all of these commands have.
 #[derive(Debug, Args)]
 pub struct RunningArgs {
     /// The --metrics-bind-address of the running hnsproxy.
@@ -69,27 +69,27 @@ pub struct StatusArgs {
 pub struct ServicesArgs {
     #[command(flatten)]
     pub running: RunningArgs,
-    /// Only Services that are not in sync or have a condition.
+    /// Show only Services that are not in sync or have a condition.
     #[arg(long)]
     pub problems: bool,
-    /// Only Services whose NAMESPACE/NAME contains this text.
+    /// Show only Services whose NAMESPACE/NAME contains this text.
     #[arg(short, long, value_name = "PART")]
     pub query: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// Only the entries of this Service.
+    /// Show only the entries of this Service.
     #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
     pub service: Option<ServiceName>,
     #[command(flatten)]
     pub running: RunningArgs,
-    /// Only the entries since then: a duration, a time, or after a sequence.
+    /// Show only the entries of this duration, since this time, or after this sequence.
     ///
     /// For example 10m, 2026-01-02T14:03:00Z or 58. Default: the last 500 entries.
     #[arg(long, value_name = "SINCE", value_parser = since)]
     pub since: Option<String>,
-    /// Then show new entries until Ctrl-C.
+    /// After the existing entries, show new ones until Ctrl-C.
     #[arg(short, long)]
     pub follow: bool,
 }
@@ -98,7 +98,7 @@ pub struct HistoryArgs {
 pub struct TopArgs {
     #[command(flatten)]
     pub running: RunningArgs,
-    /// Show the present state and exit, as without a terminal.
+    /// Show the current state once and exit. This is the default without a terminal.
     #[arg(long)]
     pub once: bool,
 }

@@ -1,4 +1,4 @@
-//! The flags for TLS at the addresses of metrics and of health checks: of the server, and of commands that query it.
+//! The TLS flags for the metrics and health check addresses: those of the server, and those of the commands that query it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,18 +39,18 @@ impl TlsArgs {
     }
 }
 
-/// How a command that queries a running hnsproxy verifies it.
+/// The flags with which a command verifies the running hnsproxy that it queries.
 #[derive(Debug, Clone, Args)]
 pub struct DebugTlsArgs {
-    /// The --metrics-tls-cert-file of the running hnsproxy, if it has one.
+    /// The file of --metrics-tls-cert-file of the running hnsproxy, if it has this flag.
     ///
-    /// It is then queried by HTTPS, and no other certificate is trusted.
+    /// hnsproxy is then queried over HTTPS, and no other certificate is trusted.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     debug_tls_cert_file: Option<PathBuf>,
 }
 
 impl DebugTlsArgs {
-    /// The hnsproxy at an address.
+    /// Returns the client for the hnsproxy at an address.
     pub fn server(&self, address: SocketAddr) -> Server {
         Server { address, certificate_file: self.debug_tls_cert_file.clone() }
     }

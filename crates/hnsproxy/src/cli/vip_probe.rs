@@ -13,13 +13,13 @@ use crate::duration_argument::seconds;
 pub struct VipProbeArgs {
     /// Probe the cluster IPs of these Services from this node: `dns`, `kubernetes` or NAMESPACE/NAME.
     ///
-    /// Every 10 s a TCP connection to each TCP port, and a DNS query to port 53/UDP. A frontend that fails three times in a row while most
-    /// of its backends answer directly is reported (FrontendNotForwarding).
+    /// Every 10 s, hnsproxy opens a TCP connection to each TCP port, and sends a DNS query to port 53/UDP. It reports a frontend
+    /// (FrontendNotForwarding) if three consecutive probes fail while most of its backends answer directly.
     #[arg(long = "probe-vips", value_name = "SERVICES", value_delimiter = ',', value_parser = probed_service, hide_short_help = true)]
     pub services: Vec<ProbedService>,
-    /// Replace the load balancer of a frontend that --probe-vips reports, again after growing delays.
+    /// Replace the load balancer of a frontend that --probe-vips reports. Repeated replacements have growing delays.
     ///
-    /// This cuts its connections. Only if the probe of any frontend has ever succeeded.
+    /// A replacement cuts the connections of the frontend. Nothing is replaced until at least one probe has succeeded.
     #[arg(long = "probe-repair", requires = "services", hide_short_help = true)]
     pub repairs: bool,
     /// The time between two probes.
@@ -30,7 +30,7 @@ pub struct VipProbeArgs {
 /// A value of `--probe-vips`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbedService {
-    /// The DNS of the cluster, by the names that most distributions use.
+    /// The cluster DNS, under the names that most distributions use.
     Dns,
     /// The Service of the API server.
     Kubernetes,
@@ -38,7 +38,7 @@ pub enum ProbedService {
 }
 
 impl ProbedService {
-    /// The Services that it stands for.
+    /// The names of the Services that the value selects.
     pub fn names(&self) -> Vec<ServiceName> {
         match self {
             ProbedService::Dns => ServiceName::dns().collect(),
@@ -48,7 +48,7 @@ impl ProbedService {
     }
 }
 
-/// As in the flag, and in the label of metrics.
+/// Formats the value as in the flag. The metric label `target` has the same form.
 impl fmt::Display for ProbedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

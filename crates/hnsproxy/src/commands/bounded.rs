@@ -1,4 +1,5 @@
-//! Work that can hang, such as HNS calls and reads of files, on threads of its own: a command waits for each result for a limited time.
+//! Runs work that can hang, such as HNS calls and file reads, on separate threads, so that a command waits for each result only for a
+//! limited time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -16,22 +17,22 @@ pub(super) struct Work<T> {
     limit: Duration,
 }
 
-/// Begins work on a thread that nothing joins: if it hangs, it ends with the process. The time until `limit` begins now.
+/// Starts work on a detached thread: if the work hangs, the thread ends with the process. The time limit starts now.
 pub(super) fn begin<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Work<T> {
     let (sender, result) = sync_channel(1);
-    // If the thread cannot start, the work has no result. The receiver is gone if nobody waits any more.
+    // If the thread cannot start, `wait` returns an error. Sending fails if the caller no longer waits.
     let _ = thread::Builder::new().name("gather".into()).spawn(move || drop(sender.send(work())));
     Work { result, begun: Clock::new(), limit }
 }
 
 impl<T> Work<T> {
     /// # Errors
-    /// The reason, if there is no result in time.
+    /// The reason why there is no result within the time limit.
     pub(super) fn wait(self) -> Result<T, String> {
         self.wait_while(|| None)
     }
 
-    /// As [`wait`](Self::wait), and ends earlier with the reason that `stuck` gives.
+    /// Like [`wait`](Self::wait), but returns early if `stuck` returns a reason.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
@@ -40,7 +41,7 @@ impl<T> Work<T> {
             let left = self.limit.saturating_sub(self.begun.now().elapsed);
             match self.result.recv_timeout(left.min(CHECK_INTERVAL)) {
                 Ok(result) => return Ok(result),
-                Err(RecvTimeoutError::Disconnected) => return Err("no thread could be started".to_owned()),
+                Err(RecvTimeoutError::Disconnected) => return Err("cannot start a thread".to_owned()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     return Err(format!("no answer in {} s", self.limit.as_secs()));
                 }

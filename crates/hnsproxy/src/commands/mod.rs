@@ -51,7 +51,7 @@ pub const IN_SYNC: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
-/// Exit code of `status`: the running hnsproxy cannot be asked.
+/// Exit code of `status`: the running hnsproxy cannot be queried.
 pub const NOT_REACHABLE: u8 = 2;
 /// Exit code: shutdown was requested and not completed.
 pub use crate::shutdown::ABANDONED;
@@ -127,7 +127,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     }
 }
 
-/// Carries out a command that asks the running hnsproxy.
+/// Runs a command that queries the running hnsproxy.
 fn running(cli: &Cli, command: impl FnOnce() -> Result<u8, CommandError>) -> Result<u8, CommandError> {
     log::start(&LogArgs::of_output(cli.log_output()));
     command()

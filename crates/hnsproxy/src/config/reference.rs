@@ -11,7 +11,7 @@ const HEAD: &str = "\
 hnsproxy accepts the flags of kube-proxy 1.36, or its configuration file with `--config`: YAML or JSON with `apiVersion:
 kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page is generated from the table that the program uses.
 `hnsproxy run --help` lists the flags that have an effect, with those that kube-proxy does not have; `-h` the main ones, `--help-all` all that are accepted.
-One of those that kube-proxy does not have is `--ui=false`: it switches the [page for browsers](ui.md) off.
+kube-proxy does not have `--ui=false`, which disables the [web UI](ui.md).
 
 ## Precedence
 - Without `--config`, flags override the defaults.

@@ -25,7 +25,7 @@ pub enum Event {
     Hns(hcn::Event),
     /// An HTTP client requests what was observed in HNS.
     Observe(ObservationRequest),
-    /// The probe of frontends has found something else than before.
+    /// The findings of the VIP probe have changed.
     Probed(ProbeReport),
     Shutdown,
 }
@@ -70,7 +70,7 @@ pub struct Events {
     /// Each once.
     pub notifications: Vec<hcn::Event>,
     pub observations: Vec<ObservationRequest>,
-    /// The last report, with the replacements of all reports that wait.
+    /// The last report, with the replacements of all queued reports.
     pub probed: Option<ProbeReport>,
 }
 
@@ -100,7 +100,7 @@ impl EventQueue {
     /// Adds an event, from any thread.
     pub fn send(&self, event: Event) {
         let mut waiting = self.waiting();
-        // A notification only moves the next audit, and a report of the probe can wait for the end of a run.
+        // A notification only makes the next audit earlier, and a report of the VIP probe can wait until the run ends.
         let interrupts = !matches!(event, Event::Hns(_) | Event::Probed(_));
         waiting.add(event, &self.0.store);
         waiting.any = true;

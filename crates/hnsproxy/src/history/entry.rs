@@ -44,14 +44,14 @@ pub enum Event {
     /// A call that exceeds its budget.
     HnsCall {
         function: &'static str,
-        /// Until it was last seen in flight.
+        /// The duration when the call was last seen in flight.
         duration_seconds: f64,
         returned: bool,
     },
     HnsLiveness {
         liveness: &'static str,
     },
-    /// The backends of a Service, or of several ones in numbers.
+    /// Changes of the backends of one Service, or only the numbers for several Services.
     Backends {
         added_count: usize,
         removed_count: usize,
@@ -168,7 +168,7 @@ impl Record {
         Self::new(event, message).of_service(Some(service.clone()))
     }
 
-    /// The changes of further Services, in numbers.
+    /// The total numbers of changes for Services without an entry of their own.
     pub fn backends_of_others(changes: &[BackendChange]) -> Self {
         let added_count = changes.iter().map(|change| change.added_count).sum();
         let removed_count = changes.iter().map(|change| change.removed_count).sum();
@@ -187,7 +187,7 @@ impl Record {
     }
 }
 
-/// A number of backends with the first ones. None for 0.
+/// Formats a number of backends and the first addresses. Returns `None` for 0.
 fn named(count: usize, verb: &str, mut first: Vec<String>) -> Option<String> {
     if count == 0 {
         return None;

@@ -1,6 +1,6 @@
 //! What happened: the last writes, drift, conditions and other events of the process, for the pages and commands that show them.
 //!
-//! It is filled where the log is written: by the control loop, and by the watchdog of HNS calls. Other threads only read it.
+//! The control loop and the watchdog of HNS calls write it, at the same places as the log. Other threads only read it.
 
 mod entry;
 mod file;
@@ -34,7 +34,7 @@ pub struct History(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     ring: Mutex<Ring>,
-    /// The one that was last recorded.
+    /// The liveness that was recorded last.
     liveness: Mutex<Liveness>,
     /// None if the history ends with the process.
     writer: Option<Writer>,
@@ -69,7 +69,7 @@ impl Found {
     }
 }
 
-/// As the list of its documents.
+/// Serializes the entries as a list of documents.
 impl Serialize for Found {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.documents())
@@ -128,11 +128,11 @@ impl History {
         }
     }
 
-    /// Records a call that exceeds its budget and has not returned. Meanwhile, the thread that made the call records nothing.
+    /// Records a call that exceeds its budget and has not returned. The calling thread cannot record it, because it is blocked.
     pub fn record_overdue(&self, call: SlowCall) {
         self.record(&Record::call(call, false));
         let mut last = lock(&self.0.liveness);
-        // An unavailable HNS stays unavailable.
+        // A slow call does not make an unavailable or restarted HNS slow.
         if *last == Liveness::Up {
             *last = Liveness::Slow;
             self.record(&Record::liveness(*last));

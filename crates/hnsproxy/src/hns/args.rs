@@ -17,8 +17,7 @@ pub struct HnsArgs {
     ///
     /// `windows` is the HNS of this host, and the default on Windows. `emulated` is an emulated HNS in this process, and the default on other
     /// systems. `emulated:PATH` starts it with the objects of a host document, of a dump of HNS (a file or a directory), or of the FILE.zip of
-    /// `hnsproxy bundle`. `tcp://HOST:PORT` is served by
-    /// `hnsproxy emulator`.
+    /// `hnsproxy bundle`. `tcp://HOST:PORT` is an emulator that `hnsproxy emulator` serves.
     #[arg(long, value_name = "HNS", value_parser = choice)]
     pub hns: Option<HnsChoice>,
     /// The API of HNS.

@@ -71,7 +71,7 @@ pub struct Hns {
     #[cfg(feature = "emulator")]
     emulated: Option<emulated::Emulated>,
     api: HnsApi,
-    /// Set once: the watchdog of calls runs before the history is opened.
+    /// Empty until the history is opened, because the watchdog starts earlier.
     history: Arc<OnceLock<History>>,
 }
 
@@ -135,7 +135,7 @@ impl Hns {
         self.hcn.observe(Box::new(observer));
     }
 
-    /// Records calls that exceed their budget in a history, from now on. Only the first history is kept.
+    /// From now on, records calls that exceed their budget in this history. Later calls of this function have no effect.
     pub fn record_overdue_calls(&self, history: History) {
         let _ = self.history.set(history);
     }

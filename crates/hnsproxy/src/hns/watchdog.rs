@@ -1,4 +1,4 @@
-//! Logs and records HNS calls over their budget while they hang: the thread that made the call is blocked, and can do neither.
+//! Logs and records HNS calls in flight that exceed their budget. The calling thread cannot do this, because it is blocked.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -97,7 +97,7 @@ impl Watchdog {
                     let (last, again) = known.into_mut();
                     *last = call;
                     if took > *again {
-                        // From now and not from the last limit: a thread that was not scheduled for long logs one message.
+                        // Doubles the current duration, not the last limit: after a long pause of this thread, one message is logged.
                         *again = took * 2;
                         messages.push(Message::Doubled(call));
                     }

@@ -1,4 +1,4 @@
-//! The HTTP client of commands that query the hnsproxy of this host.
+//! The HTTP client of commands that query the hnsproxy on this host.
 //!
 //! The response is checked, since another program may listen at the address.
 
@@ -25,12 +25,12 @@ pub use tls::CertificateError;
 /// The text that Go's HTTP server answers to a request without TLS.
 pub const PLAIN_HTTP: &str = "Client sent an HTTP request to an HTTPS server.\n";
 
-/// For everything from the connection to the last byte.
+/// The time limit from the start of the connection to the last byte of the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The explanation of a Service with thousands of backends is below 2 MiB.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
-/// The characters of a reason that are shown: another program may have sent it.
+/// The maximum number of characters of a reason that are shown. Limited because another program may have sent it.
 const MAX_REASON: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +39,13 @@ pub enum RequestError {
     Connection(#[from] io::Error),
     #[error("no complete response within {} s", TIMEOUT.as_secs())]
     Timeout,
-    #[error("the response is not HTTP, so another program listens there")]
+    #[error("the response is not HTTP: another program listens at this address")]
     NotHttp,
-    #[error("the connection ended before the response was complete")]
+    #[error("the connection was closed before the response was complete")]
     Incomplete(#[source] hyper::Error),
     #[error("the response is larger than {} MiB", MAX_RESPONSE_BYTES >> 20)]
     TooLarge,
-    #[error("it serves HTTPS there; set --debug-tls-cert-file to its --metrics-tls-cert-file")]
+    #[error("the server requires HTTPS; set --debug-tls-cert-file to the file of its --metrics-tls-cert-file")]
     Https,
     /// The certificate of `--debug-tls-cert-file` cannot be used.
     #[error(transparent)]
@@ -56,10 +56,10 @@ pub enum RequestError {
         #[source]
         source: io::Error,
     },
-    #[error("the response is \"{status}\", so another program or another version of hnsproxy listens there")]
+    #[error("the response is \"{status}\": another program or another version of hnsproxy listens at this address")]
     Status { status: StatusCode },
-    /// With the reason that the server gives.
-    #[error("hnsproxy cannot answer now: {0}")]
+    /// Contains the reason from the response.
+    #[error("hnsproxy cannot respond now: {0}")]
     Unavailable(String),
     #[error("invalid response")]
     InvalidResponse(#[from] serde_json::Error),
@@ -68,9 +68,9 @@ pub enum RequestError {
 /// An hnsproxy that runs on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Its metrics address.
+    /// The metrics address of the hnsproxy.
     pub address: SocketAddr,
-    /// The file with its certificate, the only one that is trusted. None for HTTP.
+    /// The file with the certificate of the server, the only one that is trusted. `None` for HTTP.
     pub certificate_file: Option<PathBuf>,
 }
 
@@ -83,7 +83,8 @@ impl Server {
         self.response(path)?.json()
     }
 
-    /// Gets the text of a page, which has code 200, or is JSON with code 503: the state of a node that is not ready. Blocks for 10 s at most.
+    /// Gets the text of a page. The response has code 200, or it is JSON with code 503, which is the state of a node that is not ready.
+    /// Blocks for at most 10 s.
     ///
     /// # Errors
     /// As [`get_json`](Self::get_json), and if there is no such page.
@@ -91,7 +92,7 @@ impl Server {
         self.response(path)?.page()
     }
 
-    /// Gets the JSON value of a page that has one with code 503 too, such as `/readyz`. Blocks for 10 s at most.
+    /// Gets the JSON value of a page that can have code 503, such as `/readyz`. Blocks for at most 10 s.
     ///
     /// # Errors
     /// As [`get_json`](Self::get_json), and if the response is 404.
@@ -162,7 +163,7 @@ impl Response {
     fn json<T: DeserializeOwned>(&self) -> Result<Option<T>, RequestError> {
         match self.status {
             StatusCode::OK => Ok(Some(serde_json::from_slice(self.body.trim_ascii())?)),
-            // A server without this path answers 404 too, but without JSON.
+            // hnsproxy responds to an unknown path with 404, too, but without JSON.
             StatusCode::NOT_FOUND if self.is_json => Ok(None),
             _ => Err(self.refused()),
         }
@@ -198,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// What the client makes of the bytes that a server sends.
+    /// Returns the result of the client for the bytes that a server sends.
     fn received(response: &'static [u8]) -> Result<Option<u8>, RequestError> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_with_tls_is_an_error_that_says_so() {
+    fn a_server_that_requires_https_is_an_error_with_the_remedy() {
         let refused =
             b"HTTP/1.1 400 Bad Request\r\nContent-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
         assert!(matches!(received(refused), Err(RequestError::Https)));
@@ -264,7 +265,7 @@ mod tests {
             (&b"HTTP/1.1 503 Service Unavailable\r\n\r\nbusy\nmore"[..], "busy"),
             (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "no reason given"),
         ] {
-            assert_eq!(message(response), format!("hnsproxy cannot answer now: {reason}"));
+            assert_eq!(message(response), format!("hnsproxy cannot respond now: {reason}"));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! TLS that trusts exactly one certificate, that of the server's own file.
+//! TLS that trusts exactly one certificate: the first one in the certificate file of the server.
 //!
-//! The name in the certificate is not verified: it is rarely that of the loopback address.
+//! The names in the certificate are not verified, because they rarely include the loopback address.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum CertificateError {
     },
     #[error("no certificate in {}: expected PEM with BEGIN CERTIFICATE", .0.display())]
     NoCertificate(PathBuf),
-    #[error("no cryptography for TLS: {0}")]
+    #[error("cannot initialize TLS: {0}")]
     Provider(rustls::Error),
 }
 

@@ -129,11 +129,11 @@ catalog! {
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
     PENDING_LOAD_BALANCER = "hnsproxy_oldest_pending_load_balancer_seconds", Gauge, [],
-        "Age of the load balancer that has not been in sync for the longest time in seconds; 0 if all are in sync";
+        "Time for which the oldest pending load balancer has not been in sync in seconds; 0 if all are in sync";
     CREDENTIAL_EXPIRY = "hnsproxy_credential_expiry_timestamp_seconds", Gauge, ["credential"],
-        "When a credential for the API server expires (client_certificate, token), if it says so, in seconds since unix epoch";
+        "Expiry time of a credential for the API server (client_certificate, token) in seconds since unix epoch; absent if unknown";
     CREDENTIAL_ISSUED = "hnsproxy_credential_issued_timestamp_seconds", Gauge, ["credential"],
-        "When such a credential was issued, if it says so, in seconds since unix epoch";
+        "Issue time of a credential for the API server in seconds since unix epoch; absent if unknown";
     WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
         "Seconds since the API server last proved that what is known of a kind is current";
     FILE_READS = "hnsproxy_cluster_file_reads_total", Counter, [],
@@ -153,9 +153,9 @@ catalog! {
     LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
         "Lines of the log that could not be written to --log-file and went to standard error";
     PROBE_DURATION = "hnsproxy_probe_duration_seconds", Histogram(sync), ["target"],
-        "Time until a probed cluster IP answered in seconds, by value of --probe-vips";
+        "Response time of probed cluster IPs in seconds, by value of --probe-vips";
     PROBE_FAILURES = "hnsproxy_probe_failures_total", Counter, ["target"],
-        "Probes of cluster IPs without an answer, by value of --probe-vips";
+        "Probes of cluster IPs that got no response, by value of --probe-vips";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

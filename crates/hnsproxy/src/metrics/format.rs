@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::prometheus_text;
 
-/// What Prometheus asks for if it wants native histograms, without the parameters.
+/// The media type that Prometheus requests for native histograms, without parameters.
 const PROTOBUF: &str = "application/vnd.google.protobuf";
 const PROTOBUF_PARAMETERS: [&str; 2] = ["proto=io.prometheus.client.MetricFamily", "encoding=delimited"];
 /// Media ranges that include the text format.
@@ -16,8 +16,8 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that a header `Accept` prefers ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)). Text for whoever does not
-    /// know of protobuf.
+    /// The format that a header `Accept` prefers ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)). The default
+    /// is text.
     pub(crate) fn preferred(accept: &str) -> Self {
         let (mut text, mut protobuf) = (0.0_f64, 0.0_f64);
         for range in accept.split(',') {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protobuf_is_for_those_that_prefer_it() {
+    fn protobuf_is_used_only_if_it_is_preferred() {
         let prometheus_2 = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
             application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,\
             text/plain;version=0.0.4;q=0.5,*/*;q=0.1";

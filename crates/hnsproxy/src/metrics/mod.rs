@@ -185,7 +185,7 @@ impl Metrics {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
     }
 
-    /// Counts a probe of a cluster IP, by the value of `--probe-vips`: when it answered, or that it did not.
+    /// Records a probe of a cluster IP under the value of `--probe-vips`. `answer` is the response time; `None` counts as a failure.
     pub(crate) fn vip_probe(&self, target: &str, answer: Option<Duration>) {
         match answer {
             Some(took) => self.probe_duration.of([target]).observe(took.as_secs_f64()),

@@ -10,7 +10,7 @@ const HEAD: &str = "# Metrics
 `/metrics` on `--metrics-bind-address` (127.0.0.1:10249) serves these metrics in the Prometheus text format. Metrics that kube-proxy has too have
 the names, types, labels and buckets of kube-proxy. A metric with labels appears with its first value.
 
-A scraper that prefers protobuf in its header `Accept` gets it, with native histograms in addition to the buckets below. Prometheus does so with
+A scraper whose `Accept` header prefers protobuf gets protobuf, with native histograms in addition to the buckets below. Prometheus does so with
 `--enable-feature=native-histograms` or `scrape_native_histograms`; set `scrape_classic_histograms` (`always_scrape_classic_histograms`) too if queries use `_bucket`, as the
 dashboards here and those for kube-proxy do.
 

@@ -10,7 +10,8 @@ use prometheus_client::registry::Registry;
 use super::catalog::{Descriptor, Kind};
 use super::sample::Labels;
 
-/// A histogram with too many native buckets is reset at most this often, as in Kubernetes components. Until then, its buckets become wider.
+/// The minimum time between two resets of a histogram with too many native buckets, as in Kubernetes components. Until the reset, its
+/// buckets become wider.
 const MIN_RESET_DURATION: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! A kubeconfig without its secrets: only fields that are known to be none keep their values.
+//! Removes the secrets from a kubeconfig. Only fields that are known not to be secrets keep their values.
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,9 @@ use super::{REMOVED, is_secret_flag, is_secret_name, password};
 /// The fields below `users[].user` that keep their values.
 const USER_FIELDS: [&str; 7] =
     ["as", "as-groups", "as-uid", "client-certificate", "client-key", "tokenFile", "username"];
-/// The fields below `exec` that keep their values. Those of `env` keep their names.
+/// The fields below `exec` that keep their values. Variables below `env` keep only their names.
 const EXEC_FIELDS: [&str; 4] = ["apiVersion", "command", "interactiveMode", "provideClusterInfo"];
-/// The fields below `clusters[].cluster` that keep their values. URLs lose user and password.
+/// The fields below `clusters[].cluster` that keep their values. User and password are removed from URLs.
 const CLUSTER_FIELDS: [&str; 6] = [
     "certificate-authority",
     "disable-compression",
@@ -26,7 +26,7 @@ const CLUSTER_FIELDS: [&str; 6] = [
 ];
 /// The fields below `users[].user` that name files with secrets.
 const SECRET_FILES: [&str; 2] = ["client-key", "tokenFile"];
-/// Shorter arguments and variables of plugins are not searched for in other texts, in bytes.
+/// The minimum length in bytes of plugin arguments and variables that are searched for in other texts.
 const MIN_ARGUMENT: usize = 16;
 
 /// A kubeconfig without its secrets, and these secrets.
@@ -35,13 +35,13 @@ pub struct Kubeconfig {
     pub document: Value,
     /// The values that were removed.
     pub secrets: Vec<String>,
-    /// The files that have secrets.
+    /// The files that contain secrets.
     pub secret_files: Vec<PathBuf>,
 }
 
 impl Kubeconfig {
     /// # Errors
-    /// If the file cannot be read, or is not YAML. The error has nothing of its text.
+    /// If the file cannot be read, or is not YAML. The error contains no text of the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = cluster_source::read_text(path).map_err(|error| error.to_string())?;
         let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&text, yaml_options(text.len()))
@@ -83,7 +83,7 @@ impl Kubeconfig {
         self.fields(Value::Object(fields), |found, name, value| match value {
             Value::String(url) if ["server", "proxy-url"].contains(&name) => found.url(&url),
             value if CLUSTER_FIELDS.contains(&name) => value,
-            // Certificates are no secrets, but long.
+            // Certificates are not secret. They are removed because they are long.
             Value::String(_) if name == "certificate-authority-data" => REMOVED.into(),
             value => found.remove(value),
         })
@@ -153,7 +153,7 @@ impl Kubeconfig {
         Value::Object(fields.collect())
     }
 
-    /// Without user, password, and what follows the path.
+    /// Removes the user, the password and the query from a URL.
     fn url(&mut self, url: &str) -> Value {
         let (base, query) = url.split_once(['?', '#']).unwrap_or((url, ""));
         self.secrets.extend(password(base));
@@ -164,13 +164,13 @@ impl Kubeconfig {
         hide_userinfo(base).into()
     }
 
-    /// Replaces all texts of a value, which are secrets.
+    /// Removes all strings in a value, and records them as secrets.
     fn remove(&mut self, value: Value) -> Value {
         self.replace(value, 0)
     }
 
-    /// As [`remove`](Self::remove), of arguments and variables. Most short ones, such as the name of a region, are no secrets, and are parts of other
-    /// texts.
+    /// Like [`remove`](Self::remove), for arguments and variables. Short ones are not recorded: most, such as the name of a region, are not
+    /// secret, and occur in other texts.
     fn remove_long(&mut self, value: Value) -> Value {
         self.replace(value, MIN_ARGUMENT)
     }

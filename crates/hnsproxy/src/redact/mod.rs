@@ -1,5 +1,5 @@
-//! Removes secrets from what a bundle has: from documents by the names of their fields, from a kubeconfig by the fields that are no secrets, and from
-//! all texts by known values and by the forms that secrets have.
+//! Removes secrets from the parts of a bundle: from documents by field name, from the kubeconfig all fields except those known not to be
+//! secrets, and from all texts known values and text in the form of a secret.
 
 mod known;
 mod kubeconfig;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use known::Known;
 pub use kubeconfig::Kubeconfig;
 
-/// What stands for a secret.
+/// The text that replaces a secret.
 pub const REMOVED: &str = "(removed)";
 
 /// Parts of names of fields, flags and variables whose values are secrets, in lower case and without separators.
@@ -56,7 +56,7 @@ impl Secrets {
         scan::without_secrets(&self.known.removed_from(text))
     }
 
-    /// The document without the values of fields whose names are those of secrets, and each of its texts as [`text`](Self::text) returns it.
+    /// Removes the values of fields with the name of a secret, and applies [`text`](Self::text) to all other strings.
     pub fn document(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),

@@ -1,6 +1,6 @@
-//! The bodies of answers until their clients have read them, within a limit of memory for all connections together.
+//! Keeps response bodies until the clients have read them, with a memory limit for all connections together.
 //!
-//! Pages grow with the cluster, and a client that does not read keeps its page in memory.
+//! The size of pages grows with the cluster, and a page stays in memory as long as its client does not read it.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,11 +11,12 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::mutex::lock;
 
-/// A shorter body is part of the write buffer of its connection. A longer one is copied there in chunks of this size: hyper takes the next chunk
-/// while it has less than 16 KiB, so the buffer has at most 24 KiB.
+/// A shorter body is part of the write buffer of its connection. A longer one is copied to the buffer in chunks of this size. hyper takes
+/// the next chunk while the buffer has less than 16 KiB, so the buffer has at most 24 KiB.
 const CHUNK: usize = 8 << 10;
 
-/// Of all bodies that are longer than a chunk, in bytes. The history has 1 MiB, and most pages of 10 000 Services have less.
+/// The memory limit for all bodies that are longer than a chunk, in bytes. The page of the history has 1 MiB, and most pages for 10 000
+/// Services are smaller.
 const MAX_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(super) struct Answers {
 struct State {
     next: u64,
     bytes: usize,
-    /// The first one is that of the client that has not read for the longest time.
+    /// Sorted by the time of the last read: the first body belongs to the client that has not read for the longest time.
     unread: BTreeMap<u64, Unread>,
 }
 
@@ -50,13 +51,13 @@ pub(super) struct AnswerBody {
 #[derive(Debug)]
 enum Content {
     Short(Bytes),
-    /// By its key in the answers.
+    /// The key identifies the body in `unread`.
     Long(Arc<Answers>, u64),
 }
 
 /// The body was dropped, to make room for that of another answer.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer was dropped: its client did not read it, and other answers needed the memory")]
+#[error("response dropped: the client did not read it, and other responses needed the memory")]
 pub(super) struct Dropped;
 
 impl Default for Answers {
@@ -66,8 +67,8 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// Keeps a body. If there is no room, drops others first: those whose clients have not read for the longest time. A body that alone exceeds
-    /// the limit drops all others.
+    /// Keeps a body. If the memory limit would be exceeded, first drops the bodies whose clients have not read for the longest time. A body
+    /// that exceeds the limit alone is kept, and all others are dropped.
     pub(super) fn keep(self: &Arc<Self>, body: Bytes) -> AnswerBody {
         let left = body.len();
         if left <= CHUNK {
@@ -104,7 +105,7 @@ impl State {
     fn take(&mut self, key: u64) -> Result<(Bytes, u64), Dropped> {
         let Unread { body, copied } = self.unread.remove(&key).ok_or(Dropped)?;
         let end = body.len().min(copied + CHUNK);
-        // A copy, and not a slice: that would keep the whole body in memory.
+        // The chunk is a copy, because a slice would keep the whole body in memory.
         let chunk = Bytes::copy_from_slice(body.get(copied..end).unwrap_or_default());
         if end < body.len() {
             return Ok((chunk, self.add(Unread { body, copied: end })));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_does_not_read_makes_room_before_one_that_does() {
+    fn the_body_of_a_client_that_does_not_read_is_dropped_first() {
         let answers = answers(10 * CHUNK);
         let [mut reading, mut idle] = [(); 2].map(|()| answers.keep(bytes(4 * CHUNK)));
         next(&mut reading).unwrap().unwrap();

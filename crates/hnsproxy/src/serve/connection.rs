@@ -29,7 +29,7 @@ const MAX_HEAD: usize = 16 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Timeout,
-    /// There was no room for a newer connection, or for the answer of another one.
+    /// The connection or memory limit was reached, and this connection was closed for a newer one or for another response.
     Limit,
 }
 
@@ -87,9 +87,9 @@ async fn answer(
         let response = router.call(request);
         async {
             let (head, body) = response.await?.into_parts();
-            // Each body is complete in memory, so this neither waits nor fails.
+            // Each body is already complete in memory, so this neither waits nor fails.
             let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-            // A client that does not read it is idle.
+            // A client that does not read the response counts as idle.
             slot.answered();
             Ok::<_, Infallible>(Response::from_parts(head, slot.answers().keep(body)))
         }
@@ -104,7 +104,7 @@ async fn answer(
             result = http.as_mut() => return match result {
                 // The only error of a service is a body that was dropped.
                 Err(error) if error.is_user() => Some(Cause::Limit),
-                // An error is one of the client: the connection broke, or the request is invalid and was answered with that.
+                // All other errors come from the client: the connection failed, or the request was invalid and was rejected.
                 _ => None,
             },
             _ = &mut evicted => return Some(Cause::Limit),

@@ -9,7 +9,7 @@ pub(super) struct ProbePage {
     /// `NAMESPACE/NAME`.
     service: String,
     frontend: String,
-    /// In CamelCase.
+    /// The finding in CamelCase.
     finding: &'static str,
     message: String,
     replacements: u32,
@@ -31,7 +31,7 @@ impl From<&ProbedFrontend> for ProbePage {
 }
 
 impl ProbePage {
-    /// A line for people, if the frontend does not answer.
+    /// A readable line, if the frontend does not respond.
     pub(super) fn problem(&self) -> Option<String> {
         let Self { service, message, replacements, .. } = self;
         let replaced = match replacements {

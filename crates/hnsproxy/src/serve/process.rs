@@ -25,7 +25,7 @@ struct HnsCallsPage {
     liveness: &'static str,
     /// The oldest call in flight, if it exceeds its budget.
     overdue_call: Option<String>,
-    /// Since the start of the process.
+    /// The number of calls since the start of the process.
     total_calls: u64,
     window_seconds: u64,
     calls: Vec<CallPage>,

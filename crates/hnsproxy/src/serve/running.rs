@@ -1,11 +1,11 @@
-//! The process that answers, for pages that clients poll.
+//! The identity of the process, for pages that clients poll.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// The process that answers.
+/// The identity of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct RunningPage {
-    /// Another value shows that the process has restarted.
+    /// If the value changes, the process has restarted.
     pub(super) started: Timestamp,
 }

@@ -79,7 +79,7 @@ impl Request {
     }
 }
 
-/// Whether `NAMESPACE/NAME` contains a text. Makes no text of it, since a page compares thousands of names.
+/// Whether `NAMESPACE/NAME` contains a text. Does not allocate the full name, because a page compares thousands of names.
 fn contains(service: &ServiceName, part: &str) -> bool {
     let ServiceName { namespace, name } = service;
     match part.split_once('/') {

@@ -63,7 +63,7 @@ pub(super) fn text(page: &StatuszPage) -> String {
         ("Waiting for", waiting_for),
         ("Conditions", conditions.collect()),
         ("Host conditions", host_conditions.collect()),
-        ("Probed frontends that do not answer", probed.collect()),
+        ("Probed frontends that do not respond", probed.collect()),
         ("Members of HNS documents that cannot be read", unreadable),
     ];
     for (title, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {

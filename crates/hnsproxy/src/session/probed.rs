@@ -1,4 +1,4 @@
-//! The probe of cluster IPs, as far as the session takes part: it publishes what is probed, and takes what was found.
+//! The part of the session for the VIP probe: it publishes the targets, and receives the reports.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::vip_probe::targets;
 #[derive(Debug, Default)]
 pub(super) struct Probed {
     services: Vec<ProbedService>,
-    /// Those of the last report.
+    /// The frontends of the last report.
     frontends: Arc<[ProbedFrontend]>,
 }
 
 impl Probed {
-    /// The probe outlives a session, and sends only what has changed.
+    /// Takes the findings of the previous session: the probe outlives a session, and sends a report only if it has changed.
     pub(super) fn inherit(&mut self, before: &Self) {
         self.frontends = before.frontends.clone();
     }
@@ -41,7 +41,7 @@ impl Session {
         self
     }
 
-    /// Takes what the probe has found, and makes the replacements that it asks for part of the next run.
+    /// Stores the findings of the VIP probe, and adds the requested replacements to the next run.
     pub fn record_probe(&mut self, report: ProbeReport) {
         report.replace.into_iter().for_each(|frontend| self.reconciler.replace_load_balancer(frontend));
         self.probed.frontends = report.frontends.into();

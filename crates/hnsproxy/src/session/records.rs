@@ -28,7 +28,7 @@ pub(super) struct Records {
     source_vip: Option<IpAddr>,
 }
 
-/// The same for changes of backends, of which a change of the zone or of a network causes one for each Service.
+/// The same limit for changes of backends. A change of the zone or of a network can change the backends of every Service.
 const MAX_BACKEND_CHANGES: usize = 100;
 
 /// The Service that owns a frontend.
@@ -147,7 +147,7 @@ impl Records {
         for outcome @ Outcome { step, result, restored, .. } in outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
-                // The process shuts down, and retries nothing. HNS has refused nothing, so it is no error in the history either.
+                // The process shuts down, and does not retry the step. HNS has not rejected it, so the history records no error.
                 Err(Failure::Hns(hcn::Error::Stopped { .. })) => {
                     debug!("{step}: not completed");
                     continue;

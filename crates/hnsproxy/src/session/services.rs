@@ -32,7 +32,7 @@ impl Session {
         if std::mem::replace(&mut self.has_services, true) {
             self.explanations.mark_outdated(self.services.update(changed, reconciler.unsettled()));
         } else {
-            // All Services of a complete cluster have changed since the session began.
+            // In the first update of a session, all Services of the cluster count as changed.
             let all = changed.filter_map(|(service, summary)| Some((service, summary?))).collect();
             self.services.replace(all, reconciler.unsettled());
             self.explanations.retain(|service| self.services.contains(service));

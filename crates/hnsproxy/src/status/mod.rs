@@ -71,7 +71,7 @@ pub struct Status {
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
-    /// Since when the load balancer that has waited for the longest time is not in sync, in time since the start of the process.
+    /// Since when the oldest pending load balancer has not been in sync, as time since the start of the process.
     pub load_balancer_pending_since: Option<Duration>,
     /// None unless load balancers are being programmed, in more than one run.
     pub programming: Option<Programming>,
@@ -105,7 +105,7 @@ pub struct Status {
     pub host_conditions: Vec<HostCondition>,
     /// The frontends that are probed. Empty without `--probe-vips`.
     pub probe_targets: Arc<[ProbeTarget]>,
-    /// What the probe has found. None without `--probe-vips`.
+    /// The findings of the VIP probe. `None` without `--probe-vips`.
     pub probed: Option<Arc<[ProbedFrontend]>>,
     /// What the first audit did not find any more. It stays for the time of the process.
     pub removed_before_start: Option<RemovedBeforeStart>,

@@ -1,4 +1,4 @@
-//! The probe of cluster IPs: what it probes, and what it has found.
+//! The targets and the findings of the VIP probe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use proxy::{Condition, Frontend, ServiceCondition};
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
-/// How an address is asked.
+/// How an address is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// Whether it accepts a TCP connection.
@@ -20,7 +20,7 @@ pub enum Question {
 }
 
 impl Question {
-    /// None for what cannot be asked without knowing the protocol above UDP.
+    /// Returns `None` if the frontend cannot be probed, because the protocol over UDP is unknown.
     pub fn of(frontend: Frontend) -> Option<Self> {
         match (frontend.protocol, frontend.port) {
             (Protocol::TCP, _) => Some(Question::Connect),
@@ -55,20 +55,20 @@ pub struct ProbedFrontend {
     pub service: ServiceName,
     pub frontend: Frontend,
     pub finding: Finding,
-    /// How often the probe has asked for a replacement of its load balancer, until it has forwarded for an hour.
+    /// How often the probe has requested a replacement of the load balancer. Reset if the frontend forwards one hour after the last one.
     pub replacements: u32,
 }
 
-/// What is known of a frontend.
+/// The result of the VIP probe for a frontend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// Not enough probes.
+    /// There were not enough probes yet.
     Unknown,
-    /// The last probe, or one of the two before, was answered.
+    /// At least one of the last three probes got a response.
     Forwards,
-    /// Most backends answer, and the frontend does not. The numbers are those of the time when that was found.
+    /// Most backends respond, but the frontend does not. The numbers are from the time of the first such result.
     DoesNotForward { probes: u32, answered: usize, asked: usize },
-    /// Most backends do not answer either, so the load balancer may be right.
+    /// Most backends do not respond either, so the load balancer may be correct.
     BackendsDoNotAnswer { answered: usize, asked: usize },
 }
 
@@ -85,7 +85,7 @@ impl Finding {
 }
 
 impl ProbedFrontend {
-    /// For people.
+    /// A readable message.
     pub fn message(&self) -> String {
         let Self { frontend, finding, .. } = self;
         match finding {
@@ -93,7 +93,7 @@ impl ProbedFrontend {
             Finding::Forwards => format!("{frontend}: forwards"),
             Finding::DoesNotForward { .. } => self.condition().map(|one| one.condition.to_string()).unwrap_or_default(),
             Finding::BackendsDoNotAnswer { answered, asked } => format!(
-                "{frontend} does not answer, and {answered} of {asked} backends answer directly: the Service is not available, or this node does not reach its backends"
+                "{frontend} does not answer, and only {answered} of {asked} backends answer directly: the Service is unavailable, or this node cannot reach its backends"
             ),
         }
     }

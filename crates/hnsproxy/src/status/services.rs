@@ -79,7 +79,7 @@ impl ServiceTable {
         changed.chain(before.keys().filter(is_resolved)).cloned().collect()
     }
 
-    /// How often a Service was updated or removed.
+    /// The number of updates and removals of Services so far.
     pub fn updates(&self) -> u64 {
         lock(&self.0).updates
     }
@@ -88,7 +88,7 @@ impl ServiceTable {
         lock(&self.0).services.contains_key(service)
     }
 
-    /// The first Services that match by name and state, in their order, and the number of all that match. Only those after `after` are returned.
+    /// Returns the first Services after `after` that match by name and state, sorted by name, and the total number of matching Services.
     pub fn find(
         &self,
         after: Option<&ServiceName>,
@@ -103,7 +103,7 @@ impl ServiceTable {
                 continue;
             }
             total += 1;
-            // The table is locked, and the control loop may wait for it: only what is returned is copied.
+            // Only the returned rows are copied, because the table is locked and the control loop may wait for it.
             if rows.len() < limit && after.is_none_or(|after| service > after) {
                 rows.push(ServiceRow { service: service.clone(), summary: *summary, unsettled });
             }

@@ -8,7 +8,7 @@ use super::{Layout, columns};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct HistoryView {
-    /// Another value shows that hnsproxy has restarted.
+    /// If the value changes, hnsproxy has restarted.
     process: Value,
     pub last_sequence: u64,
     /// None if the history ends with the process.
@@ -17,7 +17,7 @@ pub struct HistoryView {
 }
 
 impl HistoryView {
-    /// Whether sequences have begun again since another answer, because hnsproxy has restarted and its history was not saved or not read.
+    /// Whether sequences have restarted since an earlier response, because hnsproxy has restarted without a saved history.
     pub fn begins_after(&self, before: &Self) -> bool {
         self.process != before.process && (self.saving.is_none() || self.last_sequence < before.last_sequence)
     }
@@ -41,14 +41,14 @@ impl Entry {
     /// The message, and why it failed. On one line: HNS puts line breaks into some errors.
     fn text(&self) -> String {
         let text = match &self.error {
-            // A configuration or an API server has its error in the message.
+            // The messages of some entries, such as those of the API server, already contain the error.
             Some(error) if !self.message.contains(error.as_str()) => format!("{}: {error}", self.message),
             _ => self.message.clone(),
         };
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// To the second.
+    /// The time with a precision of one second.
     fn time(&self) -> String {
         self.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
@@ -79,7 +79,7 @@ pub(super) fn entries(entries: &[Entry], layout: Layout) -> String {
     columns(layout, 2, ["TIME", "KIND", "MESSAGE"], rows)
 }
 
-/// New entries below a table, one a line. They are not shortened, since nothing is aligned with them.
+/// Formats new entries below a table, one per line. They are not shortened, because no further columns are aligned with them.
 pub fn history_lines(view: &HistoryView) -> String {
     let line = |entry: &Entry| format!("{}  {:KIND_WIDTH$}  {}\n", entry.time(), entry.kind, entry.text());
     view.entries.iter().map(line).collect()

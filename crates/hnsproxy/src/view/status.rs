@@ -1,4 +1,4 @@
-//! The document of `/readyz` as text: one row with the state, and below what hnsproxy waits for, and the conditions.
+//! The document of `/readyz` as text: one row with the state, then the reasons why the node is not ready, and the conditions.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::{Layout, columns};
 /// The conditions that are shown. A wide text shows all.
 const MAX_CONDITIONS: usize = 10;
 
-/// The parts of the document that the text shows, and none that changes all the time.
+/// The fields of the document that the text shows. Fields that always change are left out, so that `--watch` prints only real changes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StatusView {
     pub in_sync: bool,
@@ -178,7 +178,7 @@ conditions of Services:
     }
 
     #[test]
-    fn what_changes_all_the_time_is_no_change_of_the_status() {
+    fn fields_that_always_change_do_not_change_the_status() {
         let mut later = waiting();
         later["pending_changes"]["oldest_seconds"] = json!(3.5);
         assert_eq!(StatusView::deserialize(&later).unwrap(), StatusView::deserialize(&waiting()).unwrap());

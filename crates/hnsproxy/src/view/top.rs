@@ -1,4 +1,4 @@
-//! What `top` shows: the state, the slowest HNS calls and the last changes, from the pages `/readyz`, `/debug/hns` and `/debug/history`.
+//! The text of `top`: the state, the slowest HNS calls and the last changes, from the pages `/readyz`, `/debug/hns` and `/debug/history`.
 
 use std::fmt::Write;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::history::entries;
 use super::{HistoryView, Layout, StatusView, columns};
 
-/// The functions that are shown.
+/// The maximum number of functions that are shown.
 const MAX_FUNCTIONS: usize = 8;
-/// The changes that are shown.
+/// The maximum number of changes that are shown.
 const MAX_CHANGES: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

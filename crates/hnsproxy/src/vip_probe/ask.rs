@@ -1,4 +1,4 @@
-//! Asks one address, with a time limit.
+//! Probes one address, with a time limit.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use crate::dns_message;
 use crate::status::Question;
 
-/// A backend that answers takes milliseconds.
+/// Long enough for any backend: a response normally takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The id of each query. Each has a socket of its own, and so a port of its own: no response to another query arrives there.
+/// The id of each query. It can be a constant, because each query has its own socket and port, which receives no response to another query.
 const QUERY_ID: u16 = 1;
 /// The bytes of a response over UDP without extensions.
 const MAX_RESPONSE: usize = 512;
@@ -29,11 +29,11 @@ pub(super) async fn ask(question: Question, address: SocketAddr) -> bool {
 }
 
 /// # Errors
-/// If no socket can be had, or the system reports that the port is closed.
+/// If no socket can be opened, or the system reports that the port is closed.
 async fn query(address: SocketAddr) -> std::io::Result<bool> {
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
-    // Only messages from this address are received then.
+    // A connected socket receives only messages from this address.
     socket.connect(address).await?;
     for _ in 0..dns_message::SENDS {
         socket.send(&dns_message::query(QUERY_ID)).await?;

@@ -1,5 +1,6 @@
-//! Probes cluster IPs from this node (`--probe-vips`): HNS can have a load balancer as it was written, and the virtual switch does not forward
-//! it. All sockets are on the background thread. The tracker decides, and the control loop gets a [`ProbeReport`] when it has changed.
+//! Probes cluster IPs from this node (`--probe-vips`), because HNS can have the desired load balancer although the virtual switch does not
+//! forward its traffic. The background thread owns all sockets. The tracker evaluates the results, and the control loop gets each changed
+//! [`ProbeReport`].
 
 mod ask;
 mod target;
@@ -23,12 +24,12 @@ use tracker::{Observation, Sample, Tracker};
 
 pub use target::targets;
 
-/// The number of sockets at a time.
+/// The maximum number of open sockets.
 const MAX_SOCKETS: usize = 32;
-/// The number of backends of a frontend that are asked directly. A load balancer can have 1024.
+/// The maximum number of backends of a frontend that are probed directly. A load balancer can have 1024.
 const MAX_BACKENDS: usize = 16;
 
-/// Where packets to an address go. Tests have no virtual switch, and lead them elsewhere.
+/// Maps a probed address to the address to connect to. Tests have no virtual switch, and use other addresses.
 pub type Route = Arc<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
 
 pub struct VipProbe {
@@ -46,7 +47,7 @@ pub struct VipProbe {
 }
 
 impl VipProbe {
-    /// Probes what the status has as targets, until the task is dropped.
+    /// Probes the targets in the status until the task is dropped.
     pub fn start(self, background: &Background) -> Task {
         background.spawn(move |stopped| async move {
             tokio::select! {
@@ -58,7 +59,7 @@ impl VipProbe {
 
     async fn run(self) {
         let mut rounds = interval(self.interval);
-        // A round can take longer, if many frontends do not answer.
+        // A round takes longer than the interval if many frontends do not respond.
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut tracker, mut sent) = (Tracker::new(self.repairs), ProbeReport::default());
         loop {
@@ -66,7 +67,7 @@ impl VipProbe {
             let report = self.round(&mut tracker).await;
             if report != sent {
                 (self.send)(report.clone());
-                // What was to be replaced is not asked for a second time.
+                // The same replacement must not be requested twice.
                 sent = ProbeReport { replace: Vec::new(), ..report };
             }
         }
@@ -87,10 +88,10 @@ impl VipProbe {
             observations.push((target, Observation { service, frontend, answered: answer.is_some(), backends }));
         }
         let snapshot = self.store.snapshot();
-        // If the load balancer has changed meanwhile, a failure says nothing about the new one.
+        // If the load balancer has changed during the round, the result does not apply to the new one.
         let observations =
             observations.into_iter().filter(|(target, _)| snapshot.status.probe_targets.contains(target));
-        // While HNS is slow or lost its objects, it programs the virtual switch late, and a replacement would only be a further write.
+        // While HNS is slow, or is restoring its objects, it programs the virtual switch late. A replacement would only add work.
         // The status is that of the time before the call in flight.
         let may_replace = snapshot.liveness((self.is_overdue)()) == Liveness::Up;
         tracker.record(snapshot.now.elapsed, observations.map(|(_, observation)| observation).collect(), may_replace)
@@ -102,7 +103,7 @@ impl VipProbe {
         Sample { asked: answers.len(), answered: answers.iter().flatten().count() }
     }
 
-    /// The times of the answers, in the order of the addresses. None for no answer.
+    /// Returns the response times, in the order of the addresses. `None` means no response.
     async fn ask_all(&self, addresses: Vec<(Question, SocketAddr)>) -> Vec<Option<Duration>> {
         let mut answers = vec![None; addresses.len()];
         let mut waiting = addresses.into_iter().enumerate();

@@ -8,7 +8,7 @@ use proxy::{ProgrammedFrontend, Reconciler};
 use crate::cli::ProbedService;
 use crate::status::{ProbeTarget, Question};
 
-/// The frontends of the probed Services that HNS has. The cost grows with the number of these Services only.
+/// Returns the frontends of the probed Services that are programmed. The cost depends only on the number of probed Services.
 pub fn targets(services: &[ProbedService], reconciler: &Reconciler) -> Arc<[ProbeTarget]> {
     let mut targets: Vec<ProbeTarget> = Vec::new();
     for probed in services {

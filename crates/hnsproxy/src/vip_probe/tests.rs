@@ -1,5 +1,5 @@
-//! The whole program with an emulated HNS. There is no virtual switch: probes of the cluster IP and of its backend are led to listeners on
-//! this host.
+//! Tests the whole program with an emulated HNS. There is no virtual switch: probes of the cluster IP and of its backend connect to
+//! listeners on this host.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ use crate::hns::{Hns, emulator};
 use crate::http_client::Server;
 use crate::shutdown::Shutdown;
 
-/// Longer than any wait takes, on a busy machine too.
+/// The limit of each wait. It is long enough for a busy machine.
 const BOUND: Duration = Duration::from_secs(30);
 
 /// An address of this host that answers, or at which nothing listens.
@@ -34,7 +34,7 @@ impl Switched {
     fn new() -> Arc<Self> {
         let [listener, closed] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [open, closed] = [&listener, &closed].map(|listener| listener.local_addr().unwrap());
-        // For the time of the process: an accepted connection is closed at once.
+        // The thread runs as long as the process. It closes each accepted connection immediately.
         thread::spawn(move || listener.incoming().for_each(drop));
         Arc::new(Self { open, closed, is_open: AtomicBool::new(true) })
     }
@@ -97,7 +97,7 @@ impl Process {
         self.wait(finding, || self.status(), |status| status["probe"][0]["finding"] == finding)
     }
 
-    /// The value of a metric. 0 if there is none.
+    /// The value of a metric; 0 if the metric does not exist.
     fn metric(&self, series: &str) -> f64 {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
         write!(stream, "GET /metrics HTTP/1.0\r\nHost: {}\r\n\r\n", self.metrics).unwrap();
@@ -116,7 +116,7 @@ impl Process {
         self.wait(liveness, || self.status(), |status| status["hns"]["liveness"] == liveness);
     }
 
-    /// Waits until there are this many probes without an answer more.
+    /// Waits until this number of further probes got no response.
     #[track_caller]
     fn wait_for_failures(&self, count: u32) {
         let goal = self.failures() + f64::from(count);
@@ -153,7 +153,7 @@ impl Process {
     }
 }
 
-/// Runs the program with flags, and a test with it, once the first probe was answered.
+/// Starts the program with flags, and runs a test after the first successful probe.
 fn with_process(flags: &[&str], test: impl FnOnce(&Process, &Switched, &Switched)) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.json");
@@ -194,14 +194,14 @@ fn run(
     let route = move |address: SocketAddr| match address.to_string().as_str() {
         "10.96.9.1:80" => vip.address(),
         "10.244.7.7:8080" => backend.address(),
-        other => panic!("{other} is not to be asked"),
+        other => panic!("unexpected probe of {other}"),
     };
     let bound = build_with_route(args, &config, hns, shutdown, Arc::new(route)).unwrap();
     addresses.send(bound.metrics_address().unwrap()).unwrap();
     bound.run().unwrap();
 }
 
-/// Ends the program, also if the test fails.
+/// Stops the program, even if the test fails.
 struct End<'a>(&'a Shutdown);
 
 impl Drop for End<'_> {
@@ -224,8 +224,8 @@ fn a_frontend_that_does_not_forward_is_reported_until_it_does() {
         let (writes, sequence) = (process.writes(), process.last_sequence());
         vip.set_open(false);
         let status = process.wait_for_finding("FrontendNotForwarding");
-        let message = "10.96.9.1:80/TCP does not forward: 3 probes from this node in a row failed, and its backend answers directly; \
-                       --probe-repair replaces the load balancer";
+        let message = "10.96.9.1:80/TCP does not forward: 3 consecutive probes from this node failed, but its backend answers directly; \
+                       set --probe-repair to replace the load balancer";
         let expected = json!([{"service": "ns/web", "frontend": "10.96.9.1:80/TCP", "finding": "FrontendNotForwarding",
             "message": message, "replacements": 0}]);
         assert_eq!(status["probe"], expected);
@@ -248,7 +248,7 @@ fn a_load_balancer_that_does_not_forward_is_replaced_once() {
         let (writes, sequence) = (process.writes(), process.last_sequence());
         vip.set_open(false);
         process.wait("the replacement", || process.status(), |status| status["probe"][0]["replacements"] == 1);
-        // Many more, within the delay of the next replacement.
+        // Many more failures, all before the next replacement is due.
         process.wait_for_failures(10);
         let write = |action: &str| ("write".to_owned(), format!("{action} not_forwarding"));
         let mut expected = vec![begun(), write("delete_load_balancer"), write("create_load_balancer")];
@@ -261,7 +261,7 @@ fn a_load_balancer_that_does_not_forward_is_replaced_once() {
 }
 
 #[test]
-fn a_frontend_whose_backends_do_not_answer_either_is_no_condition() {
+fn no_condition_is_reported_if_the_backends_do_not_respond_either() {
     with_process(&["--probe-repair"], |process, vip, backend| {
         let (writes, sequence) = (process.writes(), process.last_sequence());
         backend.set_open(false);

@@ -1,6 +1,6 @@
-//! Decides from the answers to probes which frontends do not forward, and when their load balancers are replaced.
+//! Decides from the results of probes which frontends do not forward, and when their load balancers are replaced.
 //!
-//! Pure: time is an argument, the duration since any fixed moment.
+//! The tracker does no I/O. The current time is an argument: the duration since any fixed time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use proxy::model::ServiceName;
 
 use crate::status::{Finding, ProbeReport, ProbedFrontend};
 
-/// The number of probes in a row that have to fail. One or two may be lost while backends change.
+/// The number of consecutive probes that must fail. One or two can fail while backends change.
 pub(super) const MIN_FAILURES: u32 = 3;
 /// The time after a replacement until the next one, doubled for the second. A replacement cuts the connections of the frontend.
 const FIRST_DELAY: Duration = Duration::from_secs(2 * 60);
-/// After this number of replacements, each further one has to wait for [`LONG_DELAY`]: they have not helped.
+/// After this number of replacements without success, each further one waits for [`LONG_DELAY`].
 const QUICK_REPLACEMENTS: u32 = 3;
 const LONG_DELAY: Duration = Duration::from_secs(60 * 60);
-/// After this time without a replacement, a frontend that forwards starts anew.
+/// If a frontend forwards and has not been replaced for this time, its replacement count is reset.
 const FORGET_AFTER: Duration = LONG_DELAY;
 
-/// How many backends were asked directly, and how many of them have answered.
+/// The number of backends that were probed directly, and the number that responded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) asked: usize,
@@ -39,7 +39,7 @@ pub(super) struct Observation {
     pub(super) service: ServiceName,
     pub(super) frontend: Frontend,
     pub(super) answered: bool,
-    /// None if no backend was asked.
+    /// `None` if no backend was probed.
     pub(super) backends: Option<Sample>,
 }
 
@@ -88,7 +88,7 @@ impl Tracker {
         Self { replaces, ..Self::default() }
     }
 
-    /// Whether the next failure of a frontend needs to know whether its backends answer.
+    /// Whether the backends must be probed if the next probe of the frontend fails.
     pub(super) fn needs_backends(&self, frontend: Frontend) -> bool {
         self.frontends.get(&frontend).is_some_and(|track| track.failures + 1 >= MIN_FAILURES)
     }
@@ -97,7 +97,8 @@ impl Tracker {
     /// programmed, or has changed during the round.
     pub(super) fn record(&mut self, now: Duration, observations: Vec<Observation>, may_replace: bool) -> ProbeReport {
         self.any_answered |= observations.iter().any(|observation| observation.answered);
-        // On hosts whose own connections do not pass load balancers, no frontend ever answers, which shows nothing about the virtual switch.
+        // On some hosts, connections of the node itself do not go through load balancers. There no frontend ever responds, which is no
+        // evidence that the virtual switch is wrong.
         let may_replace = self.replaces && may_replace && self.any_answered;
         self.frontends.values_mut().for_each(|track| track.is_probed = false);
         let mut replace = Vec::new();
@@ -113,7 +114,7 @@ impl Tracker {
             if !track.is_probed {
                 (track.failures, track.finding) = (0, Finding::Unknown);
             }
-            // The delay must not begin anew because the load balancer is being replaced.
+            // The delay must not restart while the load balancer is being replaced.
             track.is_probed || track.replacements.is_recent(now)
         });
         ProbeReport { frontends: self.probed(), replace }
@@ -147,18 +148,18 @@ impl Track {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        // Until then, the finding before is kept: one lost packet is no evidence.
+        // Until then, the previous finding is kept, because a single lost packet is no evidence.
         let Some(sample) = backends.filter(|_| self.failures >= MIN_FAILURES) else { return };
         let Sample { asked, answered } = sample;
         self.finding = match self.finding {
-            // Its numbers are part of a message, which would be logged again with each change.
+            // The numbers are part of the message, which would be logged again with each change of a number.
             known @ Finding::DoesNotForward { .. } if sample.is_majority() => known,
             _ if sample.is_majority() => Finding::DoesNotForward { probes: self.failures, answered, asked },
             _ => Finding::BackendsDoNotAnswer { answered, asked },
         };
     }
 
-    /// Whether its load balancer is to be replaced now. The next replacement needs as many failures again, and has to wait longer.
+    /// Whether the load balancer must be replaced now. The next replacement needs the same number of failures, and has a longer delay.
     fn take_replacement(&mut self, now: Duration) -> bool {
         let is_found = self.failures >= MIN_FAILURES && matches!(self.finding, Finding::DoesNotForward { .. });
         if !is_found || !self.replacements.is_due(now) {
@@ -190,14 +191,14 @@ mod tests {
         Observation { service: ServiceName::new("ns", "web"), frontend: frontend(last), answered, backends }
     }
 
-    /// A tracker with the time of its rounds.
+    /// A tracker, with a counter of rounds as its clock.
     struct Rounds {
         tracker: Tracker,
         round: u64,
     }
 
     impl Rounds {
-        /// After a first round in which another frontend has answered.
+        /// Creates a tracker after a first round in which another frontend has responded.
         fn new(replaces: bool) -> Self {
             let mut rounds = Self { tracker: Tracker::new(replaces), round: 0 };
             rounds.next(vec![observation(9, true, None)]);
@@ -209,7 +210,7 @@ mod tests {
             self.tracker.record(Duration::from_secs(self.round * PERIOD), observations, true)
         }
 
-        /// A round with one frontend, as the task makes it. Returns the finding, and whether the load balancer is to be replaced.
+        /// Runs a round with one frontend, like the task. Returns the finding, and whether the load balancer must be replaced.
         fn one(&mut self, answered: bool, backends: Option<Sample>) -> (Finding, bool) {
             let asks = !answered && self.tracker.needs_backends(frontend(1));
             let report = self.next(vec![observation(1, answered, backends.filter(|_| asks))]);
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn three_failures_in_a_row_while_backends_answer_are_a_finding() {
+    fn three_consecutive_failures_are_a_finding_if_backends_respond() {
         let mut rounds = Rounds::new(false);
         let mut findings = |answers: &[bool]| -> Vec<Finding> {
             answers.iter().map(|answered| rounds.one(*answered, BOTH).0).collect()
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn backends_that_do_not_answer_either_are_another_finding_and_nothing_is_replaced() {
+    fn nothing_is_replaced_if_the_backends_do_not_respond_either() {
         for (asked, answered) in [(2, 0), (2, 1), (0, 0), (5, 2)] {
             let mut rounds = Rounds::new(true);
             let found: Vec<_> = (0..10).map(|_| rounds.one(false, Some(Sample { asked, answered }))).collect();
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_follows_its_backends() {
+    fn a_finding_changes_when_its_backends_change() {
         let mut rounds = Rounds::new(false);
         let silent = Finding::BackendsDoNotAnswer { answered: 0, asked: 2 };
         let found: Vec<_> =
@@ -263,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn the_evidence_stays_that_of_the_first_time() {
+    fn the_numbers_of_a_finding_do_not_change() {
         let mut rounds = Rounds::new(false);
         rounds.times(3, false, BOTH);
         assert_eq!(rounds.one(false, Some(Sample { asked: 3, answered: 2 })).0, does_not_forward());
     }
 
-    /// The times of the replacements of a frontend that never forwards, in seconds after the first one.
+    /// Returns the times of the replacements of a frontend that never forwards, in seconds after the first replacement.
     fn replacements(rounds: &mut Rounds, seconds: u64) -> Vec<u64> {
         let first = rounds.round;
         let mut times = Vec::new();
@@ -283,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn replacements_are_delayed_more_and_more() {
+    fn replacements_have_growing_delays() {
         let mut rounds = Rounds::new(true);
         assert_eq!(replacements(&mut rounds, 4 * 3600), [0, 120, 360, 3960, 7560, 11_160]);
         assert_eq!(replacements(&mut Rounds::new(false), 3600), [0; 0]);
     }
 
     #[test]
-    fn a_frontend_that_forwards_for_a_short_time_does_not_start_anew() {
+    fn a_frontend_that_forwards_for_a_short_time_keeps_its_delay() {
         let mut rounds = Rounds::new(true);
         assert_eq!(replacements(&mut rounds, 600), [0, 120, 360]);
         rounds.times(100, true, None);
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_replaced_while_it_may_not_be() {
+    fn nothing_is_replaced_while_replacements_are_not_allowed() {
         let mut rounds = Rounds::new(true);
         let now = Duration::from_secs(100);
         for _ in 0..5 {
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frontend_that_is_not_probed_is_forgotten_but_for_its_replacements() {
+    fn a_frontend_that_is_not_probed_keeps_only_its_replacements() {
         let mut rounds = Rounds::new(true);
         rounds.times(2, false, BOTH);
         assert_eq!(rounds.next(Vec::new()), ProbeReport::default());

@@ -1,4 +1,4 @@
-//! Where and how a service answers `/readyz`, by its arguments and its configuration file.
+//! Determines the address and the TLS settings of `/readyz` of a service from its arguments and its configuration file.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use crate::cli::{self, Command, RunArgs};
 use crate::config::{Config, METRICS_ADDRESS};
 use crate::http_client::Server;
 
-/// The server, with the default address for flags that cannot be read.
+/// Returns the server. Flags that cannot be parsed result in the default address.
 pub(super) fn server(flags: &[String]) -> Server {
     let line = ["hnsproxy", "run"].into_iter().chain(flags.iter().map(String::as_str)).map(OsString::from);
     match cli::parse(line).map(|cli| cli.command) {
@@ -22,7 +22,7 @@ pub(super) fn server_of(run: &RunArgs) -> Server {
     let certificate_file = run.tls.metrics().map(|(certificate, _)| certificate.to_owned());
     let config = Config::resolve(&run.proxy.kube_proxy);
     let mut address = config.map_or(METRICS_ADDRESS, |config| config.metrics_address);
-    // An unspecified address stands for all addresses of the host, loopback included.
+    // The unspecified address means all addresses of the host, including loopback.
     match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_that_of_the_flags_or_of_the_configuration_file() {
+    fn the_address_comes_from_the_flags_or_the_configuration_file() {
         let of = |flags: &[String]| server(flags).address.to_string();
         assert_eq!(of(&[]), "127.0.0.1:10249");
         assert_eq!(of(&["--metrics-bind-address=0.0.0.0:7".into()]), "127.0.0.1:7");
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_the_certificate_of_the_metrics_address() {
+    fn the_certificate_is_that_of_the_metrics_address() {
         let flags = ["--metrics-tls-cert-file=tls.crt", "--metrics-tls-key-file=tls.key"].map(str::to_owned);
         assert_eq!(server(&flags), Server { address: METRICS_ADDRESS, certificate_file: Some("tls.crt".into()) });
     }

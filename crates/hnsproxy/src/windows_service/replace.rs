@@ -142,7 +142,7 @@ pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
     }
     print(&lines)?;
     replacement.run()?;
-    print(&[register_events(), format!("service {} runs hnsproxy; go back with: hnsproxy service restore", found.name)])
+    print(&[register_events(), format!("service {} runs hnsproxy; undo with: hnsproxy service restore", found.name)])
 }
 
 /// Puts the original program of the service back.
@@ -170,7 +170,7 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
         let _ = std::fs::remove_file(file);
     }
     if restored.is_kube_proxy {
-        // Only for the event viewer: a source that is left shows the same events.
+        // A failure is ignored: the source is used only by the Event Viewer, and a source that stays registered has no effect.
         let _ = unregister_events(&found.candidate.program, &found.name);
     }
     let which = if restored.is_kube_proxy { "original" } else { "previous" };

@@ -1,4 +1,4 @@
-//! The commands that ask a running program: `status`, `services`, `history` and `top`.
+//! The commands that query a running program: `status`, `services`, `history` and `top`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -33,7 +33,7 @@ fn ask(running: &Running, arguments: &[&str]) -> Ended {
     hnsproxy(&[arguments, &[&flag(running)]].concat())
 }
 
-/// A command that goes on. Killed when dropped.
+/// A command that runs until it is stopped. It is killed when dropped.
 struct Following(Child);
 
 impl Following {
@@ -114,7 +114,7 @@ fn the_history_of_a_service_has_its_writes() {
 }
 
 #[test]
-fn new_entries_of_the_history_are_shown_as_they_come() {
+fn new_entries_of_the_history_are_shown_immediately() {
     let (hns, running) = in_sync();
     let (_command, mut lines) = Following::start(&running, &["history", "--follow"]);
     lines.find(|line| line.starts_with("TIME ")).unwrap();

@@ -94,7 +94,7 @@ fn an_api_server_that_is_not_reachable_is_a_failure() {
     assert_eq!(failures(&report), ["api-access"], "{report:#}");
 }
 
-/// What was found by a check.
+/// The finding of a check.
 fn found(report: &Value, check: &str) -> String {
     let checks = report["checks"].as_array().unwrap();
     checks.iter().find(|one| one["check"] == check).unwrap()["found"].to_string()
@@ -119,7 +119,7 @@ fn while_hns_hangs_the_other_sources_are_checked() {
         assert!(found(&report, check).contains("has not returned after 3 s"), "{check}: {report:#}");
     }
     assert_eq!((result(&report, "api-access"), result(&report, "configuration")), ("ok", "ok"), "{report:#}");
-    // One call of the program that runs, and one of this command.
+    // One hanging call of the running program, and one of this command.
     assert_eq!(hns.emulator.hung_calls(), 2);
     hns.emulator.release();
 }
@@ -129,7 +129,7 @@ fn a_token_that_has_expired_is_a_failure() {
     let claims = BASE64_URL.encode(r#"{"exp": 1700000000}"#);
     let token = format!("e30.{claims}.c2ln");
     let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of(BOUTIQUE));
-    // A server that does not check the token, so that only this check fails.
+    // The server does not verify the expiry of the token, so that only this check fails.
     cluster.server.allow_tokens([token.as_str()]);
     let kubeconfig = cluster.flag(&Credentials::Token(token));
     let report = hnsproxy(&["doctor", &kubeconfig, &hns.flag(), "-o=json"]).expect(1).json();

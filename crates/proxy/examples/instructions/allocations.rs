@@ -7,16 +7,16 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-/// Allocations from one moment to another. An allocation that is resized counts again.
+/// The allocations in a period. Resizing an allocation counts as another one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Allocations {
     pub(crate) count: i64,
-    /// The bytes that were allocated, less those that were freed.
+    /// The number of allocated bytes minus the number of freed bytes.
     pub(crate) bytes: i64,
 }
 
 impl Allocations {
-    /// Since the start of the process.
+    /// The allocations since the start of the process.
     pub(crate) fn now() -> Self {
         let stats = ALLOCATOR.stats();
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);

@@ -42,7 +42,7 @@ pub(crate) fn service(number: u32) -> Service {
     }
 }
 
-/// The address of a backend. Each pod that replaces one has another address.
+/// The address of a backend. Each replacement of the pod has another address.
 fn address(service: u32, backend: u32, replaced: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0001 + (replaced << 26) + service * 128 + backend))
 }
@@ -72,9 +72,9 @@ pub(crate) fn slice(number: u32, backends: u32) -> Slice {
     slice_of(number, STARTED - 1, (0..backends).map(|backend| address(number, backend, 0)))
 }
 
-/// The slice of some Service, of which one pod was replaced.
+/// The slice of one of the Services after one of its pods was replaced.
 pub(crate) fn changed_slice(number: u32, services: u32, backends: u32) -> Slice {
-    // A prime number that divides no number of Services in use, so that the changes are spread over all of them.
+    // A prime that does not divide the number of Services, so that the changes are spread over all Services.
     let service = (u64::from(number) * 7919 % u64::from(services)) as u32;
     let replaced = number / services + 1;
     let address = |backend| address(service, backend, if backend == 0 { replaced } else { 0 });

@@ -1,16 +1,16 @@
-//! The functions at which callgrind switches collection on and off (`--toggle-collect`). They are not inlined, so that it sees them.
+//! The functions that switch the collection of callgrind on and off (`--toggle-collect`). They are not inlined, so that it finds them.
 
 use std::hint::black_box;
 
-/// What `work` does counts, except for [`collect_off`].
+/// Counts the instructions of `work`, except those inside [`collect_off`].
 #[inline(never)]
 pub(crate) fn collect_on(work: &mut dyn FnMut()) {
     work();
-    // A call at the end of a function could become a jump, which callgrind does not see as the end of the function.
+    // Without this, the call of `work` could become a tail call, and callgrind would not detect the end of this function.
     black_box(());
 }
 
-/// What `work` does inside [`collect_on`] does not count.
+/// Does not count the instructions of `work` inside [`collect_on`].
 #[inline(never)]
 pub(crate) fn collect_off(work: &mut dyn FnMut()) {
     work();

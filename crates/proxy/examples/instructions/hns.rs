@@ -1,4 +1,4 @@
-//! The emulated HNS, whose own instructions and allocations do not count.
+//! The emulated HNS. Its own instructions and allocations are not counted.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::collect::collect_off;
 
 pub(crate) struct Uncounted {
     emulator: Emulator,
-    /// Those of the emulator.
+    /// The allocations of the emulator.
     allocations: Mutex<Allocations>,
 }
 
@@ -42,7 +42,7 @@ impl Hcn for Uncounted {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         let mut reply = None;
         self.uncounted(&mut || reply = Some(self.emulator.call(call)));
-        // The caller frees the reply, so it also has to allocate it, as it does on Windows, where the text of HNS is converted.
+        // The caller frees the reply, so its allocation must count, too. On Windows, converting the text of HNS allocates the reply.
         let counted = reply.clone();
         self.uncounted(&mut || reply = None);
         counted.expect("the emulator was called")

@@ -1,6 +1,6 @@
-//! The work of a proxy on a node, in process and without a clock, for `cargo xtask instructions`: a first start, a start with everything
-//! programmed, the audits of a cycle, and changes of single slices. Each phase calls what the control loop calls, and writes its allocations as a
-//! line of JSON to stdout.
+//! The workload of `cargo xtask instructions`, in one process and without a clock: a first start, a start with all objects programmed, the
+//! audits of a cycle, and changes of single slices. Each phase calls the same functions as the control loop, and prints its allocations as
+//! one line of JSON.
 //!
 //! `instructions SERVICES BACKENDS`
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program: anything unexpected should stop it")]
@@ -108,7 +108,7 @@ impl Node {
     }
 }
 
-/// Carries out a phase. Writes how often it has allocated, and the bytes that the proxy has at its end.
+/// Runs a phase. Prints the number of allocations, and the number of bytes that the proxy uses at the end.
 fn measure(name: &str, hns: &Uncounted, without_proxy: Allocations, phase: &mut dyn FnMut()) {
     let before = hns.other_allocations();
     collect_on(phase);

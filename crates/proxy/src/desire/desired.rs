@@ -60,7 +60,8 @@ pub struct Desired {
     with_conditions: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
     conflicting: BTreeSet<Frontend>,
-    /// The Services that have lost a frontend to another one, and those that have taken it, until they are taken.
+    /// The Services that have lost a frontend to another Service, and the Services that have gained it. Kept until
+    /// [`take_reassigned`](Self::take_reassigned) is called.
     reassigned: BTreeSet<ServiceName>,
 }
 
@@ -341,7 +342,7 @@ impl Desired {
         addresses.iter().filter(|address| is_backend(address) || is_needed(address)).count()
     }
 
-    /// The Services that have lost a frontend to another one, or taken one from another one, since the last call of this function.
+    /// Returns the Services that have lost a frontend to another Service, or have gained one, since the last call of this function.
     pub fn take_reassigned(&mut self) -> BTreeSet<ServiceName> {
         std::mem::take(&mut self.reassigned)
     }

@@ -70,7 +70,7 @@ impl ServiceName {
         self.namespace == "kube-system" && DNS.contains(&self.name.as_str())
     }
 
-    /// The Services that are the DNS of a cluster. A cluster has few of them.
+    /// The Services that can be the cluster DNS. A cluster has only some of them.
     pub fn dns() -> impl Iterator<Item = Self> {
         DNS.into_iter().map(|name| Self::new("kube-system", name))
     }

@@ -45,7 +45,7 @@ impl ObservedEndpoint {
         Self::with_content(network, document, identity::endpoint_content(network, document), owner)
     }
 
-    /// As [`of`](Self::of), with the content of the document, which is expensive to compute.
+    /// Like [`of`](Self::of), but takes the content of the document, because computing it is expensive.
     pub fn with_content(network: Guid, document: &Endpoint, content: Content, owner: Owner) -> Self {
         Self {
             network,
@@ -143,7 +143,7 @@ impl ObservedLoadBalancer {
         Self::with_content(document, LoadBalancerContent::UNKNOWN, owner)
     }
 
-    /// The record of a document with this content, which is expensive to compute.
+    /// Creates the record of a document. Takes the content of the document, because computing it is expensive.
     pub fn with_content(document: &LoadBalancer, content: LoadBalancerContent, owner: Owner) -> Self {
         Self {
             frontends: Frontend::of(document).collect(),

@@ -130,7 +130,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // The content is equal, so a foreign load balancer does the same as ours would. Adopting it needs no call and keeps
     // its connections; a replacement would drop them. If several are equal, one is kept. One that may be deleted already
     // is created again in any case.
-    // A load balancer that does not forward is replaced even if it is equal: only then does HNS program the virtual switch again.
+    // A load balancer that does not forward is replaced even if it is equal: a replacement makes HNS program the virtual switch again.
     let known = || observed.iter().filter(|candidate| !candidate.perhaps_deleted);
     let kept = || known().filter(|_| !not_forwarding);
     if let Some(equal) = kept().find(|candidate| candidate.content.whole == content.whole) {
@@ -157,8 +157,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is only reported. The most specific one that applies: all may be deleted, it does not forward, only the backends differ, a
-    // foreign load balancer has the frontend, or any other difference.
+    // The reason is only reported, and does not affect the plan. The first reason that applies is used: no load balancer is known to exist,
+    // it does not forward, only its backends differ, a foreign load balancer has the frontend, or it differs in another way.
     let reason = if known().next().is_none() {
         Reason::Missing
     } else if not_forwarding {

@@ -28,7 +28,7 @@ pub struct ExpectedEndpoint {
     form: Form,
 }
 
-/// What the document of an endpoint of ours is made of. Most endpoints are only compared, which needs no document.
+/// The values from which the document of an own endpoint is created. Most endpoints are only compared, which needs no document.
 #[derive(Debug, Clone, PartialEq)]
 struct Form {
     address: IpAddr,
@@ -43,7 +43,7 @@ impl ExpectedEndpoint {
         Action::CreateEndpoint { network, id, address, purpose, document: form.into_document(), content }
     }
 
-    /// The endpoint as it is observed once it is created.
+    /// Converts the endpoint to the observed state after its creation.
     pub fn into_observed(self) -> ObservedEndpoint {
         let Self { network, address, content, form, .. } = self;
         ObservedEndpoint {
@@ -59,7 +59,7 @@ impl ExpectedEndpoint {
 }
 
 impl Form {
-    /// The form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
+    /// Uses the same values as kube-proxy, so that each proxy can adopt the endpoints of the other.
     fn of(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Self {
         let node_ip = host.node_ip(Family::of(address));
         let provider = match purpose {
@@ -87,7 +87,7 @@ impl Form {
     fn into_document(self) -> Endpoint {
         Endpoint {
             policies: self.provider.map(Policy::provider_address).into_iter().collect(),
-            // No prefix length: HNS fills in that of the subnet, or none for an address outside every subnet.
+            // No prefix length: HNS adds the prefix length of the subnet, or none if the address is in no subnet.
             ip_configurations: vec![IpConfiguration {
                 ip_address: self.address.to_string(),
                 ..IpConfiguration::default()
@@ -179,7 +179,7 @@ impl Planner<'_> {
         // One that may be deleted already is created again. If it still exists, HNS says so.
         let is_certain = |id: &Guid| !self.observed.is_perhaps_deleted(*id);
         let mut equal = self.equal_endpoints(expected);
-        // Usually there is one, and its id need not be compared.
+        // Usually there is only one, so its id need not be compared.
         let (first, second) = (equal.next()?, equal.next());
         if second.is_none() {
             return Some(first).filter(is_certain);
@@ -270,7 +270,7 @@ impl Planner<'_> {
 
     /// Plans the removal of the endpoints that an address should not have.
     pub(super) fn plan_removals(&self, address: IpAddr, released: &Released, plan: &mut Plan) {
-        // At a first start, none of the addresses has an endpoint yet.
+        // Avoids the work below at a first start, when no address has an endpoint.
         if self.observed.at(address).next().is_none() {
             return;
         }

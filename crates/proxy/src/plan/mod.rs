@@ -79,7 +79,7 @@ pub struct Constraints {
     pub blocked: FxHashSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago.
     pub replaced: FxHashSet<Frontend>,
-    /// Frontends whose load balancer is replaced even if it is as desired.
+    /// Frontends whose load balancer is replaced even if it is in sync, because it does not forward.
     pub not_forwarding: FxHashSet<Frontend>,
     /// Frontends that failed before. They come last, so that a permanent failure does not delay the rest.
     pub failed: FxHashSet<Frontend>,

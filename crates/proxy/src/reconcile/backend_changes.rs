@@ -1,4 +1,5 @@
-//! Which backends a change of the cluster has added to a Service or removed from it, and why. The cost grows with the Services that have changed.
+//! Finds the backends that a change of the cluster adds to a Service or removes from it, with the reasons. The cost depends only on the
+//! number of changed Services.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use crate::settings::Node;
 /// The largest number of addresses that a change names in each direction: a history of limited size records them.
 const MAX_NAMED: usize = 64;
 
-/// A change of the backends that serve for a Service.
+/// A change of the backends that serve a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendChange {
     pub service: ServiceName,
@@ -27,21 +28,21 @@ pub struct BackendChange {
     pub backends: usize,
     pub added_count: usize,
     pub removed_count: usize,
-    /// The first ones, sorted.
+    /// The first added addresses, sorted.
     pub added: Vec<IpAddr>,
-    /// The first ones, sorted by address.
+    /// The first removed backends, sorted by address.
     pub removed: Vec<RemovedBackend>,
 }
 
-/// A backend that serves no longer.
+/// A backend that no longer serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RemovedBackend {
     pub address: IpAddr,
-    /// `None` if the cluster does not show it.
+    /// `None` if the objects of the cluster do not show the reason.
     pub reason: Option<RemovalReason>,
 }
 
-/// Why a backend serves no longer.
+/// The reason why a backend no longer serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum RemovalReason {
     ServiceDeleted,
@@ -61,10 +62,10 @@ impl RemovalReason {
     }
 }
 
-/// The changes that were found, until they are taken.
+/// The changes that were found since the last call of [`Reconciler::take_backend_changes`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct BackendChanges {
-    /// Whether the desired state was computed before. What the first lists of a process show is no change.
+    /// Whether the desired state was computed before. Backends in the initial lists of a process are not changes.
     has_begun: bool,
     found: Vec<BackendChange>,
 }
@@ -73,7 +74,7 @@ pub(super) struct BackendChanges {
 pub(super) type BackendsBefore = Vec<(ServiceName, BTreeSet<IpAddr>)>;
 
 impl BackendChanges {
-    /// The backends of the Services whose desired state is about to be computed.
+    /// Returns the backends of the Services before their desired state is computed again.
     pub(super) fn before(&self, services: &FxHashSet<ServiceName>, desired: &Desired) -> BackendsBefore {
         if !self.has_begun {
             return Vec::new();
@@ -105,7 +106,7 @@ impl BackendChanges {
 }
 
 impl Reconciler {
-    /// The changes of backends since the last call of this function, without those of the first lists.
+    /// Returns the changes of backends since the last call of this function. The initial lists are not changes.
     pub fn take_backend_changes(&mut self) -> Vec<BackendChange> {
         std::mem::take(&mut self.backend_changes.found)
     }
@@ -132,7 +133,7 @@ impl Reasons<'_> {
         if !slices.any(|slice| slice.backends.iter().any(|backend| backend.address == address)) {
             return Some(RemovalReason::NotInSlices);
         }
-        // If one verdict is that it serves, another rule leaves it out, such as the limit of backends.
+        // If all verdicts are that it serves, another rule excludes it, such as the backend limit, and the reason is unknown.
         let verdicts = self.verdicts.get_or_init(|| verdicts(service, entry, self.node)).get(&address)?;
         verdicts.iter().find(|verdict| !verdict.serves()).map(|verdict| RemovalReason::State((*verdict).into()))
     }
@@ -143,7 +144,7 @@ fn verdicts(service: &Service, entry: &ServiceEntry, node: &Node) -> FxHashMap<I
     let ports = service.ports.iter().flat_map(|port| [Family::V4, Family::V6].map(|family| (port, family)));
     for (port, family) in ports {
         for judged in judge(port, family, entry.slices.values(), node).backends {
-            // Ports share the states of their pods, so the first port that has the address shows the reason.
+            // All ports of a pod have the same state, so the first port with this address has the reason.
             verdicts.entry(judged.backend.address).or_insert([judged.cluster, judged.local]);
         }
     }

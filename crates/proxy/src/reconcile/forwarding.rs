@@ -1,4 +1,4 @@
-//! What a probe of frontends needs: which of them are programmed, and the replacement of a load balancer that does not forward.
+//! Support for the VIP probe: lists programmed frontends, and replaces a load balancer that does not forward.
 
 use std::net::SocketAddr;
 
@@ -9,17 +9,17 @@ use crate::frontend::{Frontend, FrontendKind};
 use crate::model::ServiceName;
 use crate::plan::{Action, PlanReport};
 
-/// A frontend whose load balancer HNS has.
+/// A frontend whose load balancer is programmed in HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammedFrontend {
     pub frontend: Frontend,
-    /// The backends that it leads to.
+    /// The backends of the load balancer.
     pub backends: Vec<SocketAddr>,
 }
 
 impl Reconciler {
-    /// The cluster IPs of a Service, each with a port, whose load balancers HNS has as desired. None while HNS is unavailable: a probe could not
-    /// tell a load balancer that does not forward from one that is lost.
+    /// Returns the cluster IP frontends of a Service whose load balancers are in sync. Empty while HNS is unavailable, because a probe
+    /// could not distinguish a load balancer that does not forward from one that HNS has lost.
     pub fn programmed_cluster_ips(&self, service: &ServiceName) -> Vec<ProgrammedFrontend> {
         if self.audit_error().is_some() {
             return Vec::new();
@@ -40,7 +40,7 @@ impl Reconciler {
         programmed.collect()
     }
 
-    /// Replaces the load balancer of a frontend once, even if HNS has it as desired. Does nothing if none is desired.
+    /// Replaces the load balancer of a frontend once, even if it is in sync. Does nothing if no load balancer is desired.
     pub fn replace_load_balancer(&mut self, frontend: Frontend) {
         if self.desired.frontend(frontend).is_some_and(|desired| !desired.spec.targets.is_empty()) {
             self.not_forwarding.insert(frontend);
@@ -48,8 +48,8 @@ impl Reconciler {
         }
     }
 
-    /// Forgets the replacements that a plan has made, or that it does not need any more. One that it has postponed or left, or whose deletion
-    /// failed, is part of a later plan.
+    /// Removes the replacements that the plan has made or that are no longer needed. Replacements that were postponed or interrupted, or
+    /// whose deletion failed, stay for a later plan.
     pub(super) fn end_replacements(
         &mut self,
         report: &PlanReport,
@@ -62,7 +62,7 @@ impl Reconciler {
             let deletes = |outcome: &&Outcome| matches!(&outcome.step.action, Action::DeleteLoadBalancer { frontend: of, .. } if of == frontend);
             let mut deletions = outcomes.iter().filter(deletes).peekable();
             let is_open = match deletions.peek() {
-                // Once one is deleted, the rest of the replacement is what any frontend without a load balancer gets.
+                // After the deletion, the frontend is like any other frontend without a load balancer, and is planned as usual.
                 Some(_) => deletions.all(|outcome| outcome.result.is_err()),
                 None => {
                     let subject = Subject::Frontend(*frontend);

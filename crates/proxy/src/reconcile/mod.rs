@@ -97,7 +97,7 @@ pub struct Reconciler {
     retries: Retries,
     pacing: Pacing,
     pending_since: PendingSince,
-    /// Frontends whose load balancers are to be replaced once, since they do not forward.
+    /// Frontends whose load balancers must be replaced once, because they do not forward.
     not_forwarding: BTreeSet<Frontend>,
     contention: Contention,
     /// Set while any object is contended.
@@ -105,7 +105,8 @@ pub struct Reconciler {
     turns: Turns,
     health: Health,
     conditions: FrontendConditions,
-    /// The Services that have changed or whose desired state was computed, until they are taken.
+    /// The Services that have changed, or whose desired state was computed, since the last call of
+    /// [`take_changed_services`](Self::take_changed_services).
     changed_services: BTreeSet<ServiceName>,
     /// The Services of frontends and addresses that were planned, until they are taken.
     replanned_services: FxHashSet<ServiceName>,
@@ -370,7 +371,7 @@ impl Reconciler {
         }
     }
 
-    /// Marks the desired state of a Service as out of date. Returns whether it was up to date before.
+    /// Marks the desired state of a Service as outdated. Returns whether it was up to date before.
     fn mark_outdated(&mut self, service: ServiceName) -> bool {
         self.changed_services.insert(service.clone());
         self.changes.insert(service)

@@ -1,28 +1,30 @@
-//! The order in which runs plan the dirty frontends, if there are more than one run plans.
+//! Determines the order in which dirty frontends are planned, if there are too many for one run.
 
 use std::collections::BTreeSet;
 use std::vec::IntoIter;
 
 use crate::frontend::Frontend;
 
-/// How many batches are put in order at once. Each time, all dirty frontends are compared: a start on a cluster of 44 000 Services has 172 batches.
+/// The number of batches that one sort prepares. Each sort compares all dirty frontends, and a start on a cluster of 44 000 Services has
+/// 172 batches.
 const BATCHES: usize = 16;
 
-/// The most urgent frontends of those that are dirty, the most urgent first.
+/// The most urgent dirty frontends, sorted by urgency.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     next: IntoIter<Frontend>,
-    /// The number of dirty frontends after the last batch was taken. With another number, the order is out of date.
+    /// The number of dirty frontends after the last batch was taken. If the number has changed, the order is outdated.
     dirty: usize,
 }
 
 impl Order {
-    /// What urgency depends on has changed: the next batch needs a new order.
+    /// Discards the order, because the urgency of frontends may have changed.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes a batch of frontends out of the dirty ones, which must be more: the most urgent ones. `urgency` is smallest for them.
+    /// Removes the most urgent batch from the dirty frontends and returns it. There must be more dirty frontends than the batch size. A
+    /// smaller value of `urgency` means more urgent.
     pub(super) fn take<U: Ord>(
         &mut self,
         batch: usize,

@@ -1,4 +1,5 @@
-//! Which frontends are pending, and since when their load balancers have not been in sync. The cost grows with what is pending only.
+//! Tracks which frontends are pending, and since when their load balancers are not in sync. The cost depends only on the number of pending
+//! frontends.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use super::Reconciler;
 use super::turns::MAX_FRONTENDS;
 use crate::frontend::Frontend;
 
-/// Since when load balancers have not been in sync. A load balancer that a run has programmed starts anew, so changes without end do not add up.
+/// Since when each load balancer has not been in sync. When a load balancer is programmed, its time is reset, so that continuous changes do
+/// not add up.
 #[derive(Debug, Default)]
 pub(super) struct PendingSince {
     since: FxHashMap<Frontend, Duration>,
@@ -18,8 +20,8 @@ pub(super) struct PendingSince {
     updated: Option<Duration>,
 }
 
-/// The minimum time between two updates while batches are left: a start on a large cluster has hundreds of short runs, and each has almost all
-/// frontends pending.
+/// The minimum time between two updates while batches remain: a start on a large cluster has hundreds of short runs, and in each of them
+/// almost all frontends are pending.
 const PERIOD: Duration = Duration::from_secs(1);
 
 impl PendingSince {
@@ -33,7 +35,7 @@ impl PendingSince {
 }
 
 impl Reconciler {
-    /// Since when the load balancer that has waited for the longest time is not in sync: a time of the caller's `now`. `None` if all are in sync
+    /// Since when the oldest pending load balancer has not been in sync, in the time scale of the `now` of runs. `None` if all were in sync
     /// after the last run.
     pub fn oldest_pending_load_balancer(&self) -> Option<Duration> {
         self.pending_since.oldest
@@ -57,7 +59,7 @@ impl Reconciler {
             return false;
         }
         let mut pending = self.pending_frontends();
-        // Where none is desired, only a deletion is pending.
+        // A frontend without a desired load balancer only has a pending deletion, which does not affect traffic.
         pending.retain(|frontend| self.desired.frontend(*frontend).is_some_and(|owner| !owner.spec.targets.is_empty()));
         self.pending_since.update(pending, now);
         true

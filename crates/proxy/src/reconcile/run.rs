@@ -199,7 +199,7 @@ impl Reconciler {
         (all, interrupted)
     }
 
-    /// Removes the addresses of endpoints that were created where there was none: nothing is to be deleted there.
+    /// Removes addresses from the dirty set whose only endpoint was just created: there is nothing to delete.
     fn end_dirt_of_created(&self, outcomes: &[Outcome], addresses: &mut BTreeSet<IpAddr>) {
         for Outcome { step, result, .. } in outcomes {
             if let (Action::CreateEndpoint { address, .. }, Ok(())) = (&step.action, result)

@@ -18,7 +18,7 @@ pub struct ServiceSummary {
     pub load_balancers: usize,
     /// The addresses that serve for any frontend.
     pub backends: usize,
-    /// Whether the Service has changed since its desired state was computed. The numbers are those from before.
+    /// Whether the Service has changed since its desired state was computed. In this case, the numbers are the previous ones.
     pub is_outdated: bool,
 }
 

@@ -17,14 +17,14 @@ fn in_sync(version: &str, api_version: ApiVersion) -> (Rig, Frontend) {
     let (services, slices) = cluster(2, 2);
     rig.cluster(services, slices);
     rig.settle();
-    // The next replacement is not postponed.
+    // Later than the minimum delay between two replacements, so that the next one is not postponed.
     rig.now += Duration::from_secs(10);
     rig.calls();
     let address = Some("10.96.0.1".parse().unwrap());
     (rig, Frontend { family: Family::V4, address, protocol: Protocol::TCP, port: 80 })
 }
 
-/// The names of the functions that were called, with their numbers of calls.
+/// The called HNS functions with the number of calls of each.
 fn counters(rig: &Rig) -> Vec<(String, u64)> {
     let mut counters: Vec<_> =
         rig.emulator.counters().into_iter().map(|(name, count)| (name.to_string(), count)).collect();
@@ -79,7 +79,7 @@ fn a_replacement_whose_deletion_fails_is_retried() {
     assert_eq!(rig.objects(), objects);
     let counted = counters(&rig);
     let count = |name: &str| counted.iter().find(|(function, _)| function == name).map(|(_, count)| *count);
-    // The failed one and the one that succeeded.
+    // The failed deletion and its retry.
     assert_eq!((count("HcnDeleteLoadBalancer"), count("HcnCreateLoadBalancer")), (Some(2), Some(1)));
 }
 

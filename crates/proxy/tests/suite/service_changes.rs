@@ -1,4 +1,4 @@
-//! What has changed of Services, for lists of Services and for the history: their numbers, and their backends.
+//! Tests the changes of Services that are reported for lists of Services and for the history: their numbers and their backends.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn web() -> ServiceName {
     ServiceName::new("ns", "web")
 }
 
-/// A Service of an age, with a cluster IP, and an external IP that it shares with others.
+/// A Service with a creation time, a cluster IP, and an external IP that other Services claim, too.
 fn sharing(name: &str, cluster_ip: &str, created: i64) -> Service {
     let service = service(name).cluster_ip(cluster_ip).port(80).external_ip("192.0.2.1");
     service.with(|service| service.created = created).build()

@@ -14,14 +14,14 @@ use crate::cli::LogOutputArgs;
 use crate::history::saved_in;
 use crate::saved_file::open_regular;
 
-/// Of all files of a log together, in bytes: the newest part of it.
+/// The maximum total size of the files of one log, in bytes. The newest lines are kept.
 const MAX_LOG: u64 = 10 << 20;
-/// The largest number of files of a log that are read.
+/// The maximum number of files of one log that are read.
 const MAX_FILES: u32 = 20;
-/// Of all files of a log, or of an event log.
+/// The time limit for reading all files of one log, or one event log.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// The parts with event logs, the name of each log, and which of its events.
+/// The event logs: the name of the part, the name of the log, and the query for its events.
 const EVENT_LOGS: [(&str, &str, &str); 3] = [
     ("events/hnsproxy.txt", "Application", "/q:*[System[Provider[@Name='hnsproxy']]]"),
     ("events/hns-admin.txt", "Microsoft-Windows-Host-Network-Service-Admin", "/q:*"),
@@ -33,10 +33,7 @@ pub(super) fn parts(args: &LogOutputArgs, found: impl Iterator<Item = PathBuf>) 
     let files: BTreeSet<PathBuf> = args.file().map(|file| file.path).into_iter().chain(found).collect();
     let mut parts = Vec::new();
     if files.is_empty() {
-        parts.push(Part::not_applicable(
-            "log",
-            "no log file is known: the log goes to standard error, or set --log-file",
-        ));
+        parts.push(Part::not_applicable("log", "log file not found: if hnsproxy writes one, set --log-file"));
     }
     for (number, file) in files.into_iter().enumerate() {
         parts.extend(log(&format!("log/{number}"), &file));
@@ -83,7 +80,7 @@ fn log(prefix: &str, log: &Path) -> Vec<Part> {
     }
 }
 
-/// The ends of a log file and of its backups, up to a size together.
+/// Reads the ends of a log file and of its backups, up to a total size.
 fn tails(log: &Path, max: u64) -> io::Result<Vec<String>> {
     let mut newest = tail(log, max)?;
     let (mut texts, mut left) = (Vec::new(), max);
@@ -115,7 +112,7 @@ fn tail(path: &Path, max: u64) -> io::Result<Tail> {
     let mut bytes = Vec::new();
     file.take(max).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    // The first line is cut, unless the file begins there.
+    // The first line is incomplete, unless it is the beginning of the file.
     let whole_lines = text.split_once('\n').filter(|_| begin > 0).map(|(_, rest)| rest.to_owned());
     Ok(Tail { text: whole_lines.unwrap_or_else(|| text.into_owned()), is_whole: begin == 0 })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// The version of the names and forms of all parts.
+/// The version of the format. It changes when a part is renamed or its meaning changes.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -22,9 +22,9 @@ pub(super) struct Manifest {
 pub(super) struct Entry {
     name: String,
     result: Outcome,
-    /// Without compression.
+    /// The size of the part before compression.
     bytes: Option<usize>,
-    /// Why it was not written.
+    /// The reason why the part was not written.
     reason: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl Manifest {
     }
 }
 
-/// What was written, for people. `bytes` is the size of the file.
+/// Formats the summary that the command prints. `bytes` is the size of the file.
 pub(super) fn text(manifest: &Manifest, file: &Path, bytes: usize) -> String {
     let parts = manifest.count(Outcome::Written);
     let plural = if parts == 1 { "" } else { "s" };

@@ -1,4 +1,4 @@
-//! `bundle`: collects what is known of a node in one file, without secrets.
+//! `bundle`: collects the state of a node in one file, without secrets.
 
 mod logs;
 mod manifest;
@@ -28,7 +28,7 @@ const MANIFEST: &str = "manifest.json";
 
 pub(super) fn main(args: &BundleArgs, node: &Node, config: &Config) -> Result<u8, CommandError> {
     let unwritable = |source| CommandError::Bundle { path: args.file.clone(), source };
-    // Before the work: the file is not replaced later either.
+    // Checked before any source is read, so that the command fails early. `save_new` does not replace an existing file either.
     if !args.force && args.file.try_exists().map_err(unwritable)? {
         return Err(CommandError::BundleExists(args.file.clone()));
     }
@@ -82,11 +82,11 @@ impl Writer {
     }
 }
 
-/// Shows on a terminal what is read: some sources take seconds to answer.
+/// Shows on a terminal which sources are read, because some of them take seconds.
 fn progress(what: &str) {
     let mut terminal = io::stderr();
     if terminal.is_terminal() {
-        // A terminal that is gone needs no progress.
+        // Progress is not important, so errors of the terminal are ignored.
         let _ = writeln!(terminal, "reading {what}");
     }
 }

@@ -1,4 +1,4 @@
-//! What this command finds itself: HNS, the cluster, what a run would change, and what is wrong.
+//! The parts that this command collects itself: HNS, the cluster, the plan, and the results of `doctor`.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) fn parts(args: &ProxyArgs, mut gathered: Gathered) -> Vec<Part> {
 
 /// What a comparison of the cluster with HNS shows.
 struct Planned {
-    /// What a run would change.
+    /// Creates the plan that a run would apply.
     plan: Value,
     /// The first Services that are not in sync or have conditions.
     explained: Value,
@@ -82,17 +82,17 @@ fn has_problem(explanation: &Explanation) -> bool {
     !explanation.conditions.is_empty() || explanation.frontends.iter().any(|frontend| !frontend.in_sync)
 }
 
-/// What of the cluster could not be used.
+/// Lists the invalid parts of Kubernetes objects, and the skipped Services.
 fn problems(catalog: &Catalog) -> Value {
     let skipped: Map<_, _> = catalog.skipped_services.iter().map(|(name, why)| (name.clone(), json!(why))).collect();
     json!({"problems": catalog.problems, "skippedServices": skipped})
 }
 
-/// What HNS has.
+/// The objects of HNS.
 struct Dump {
     /// In the form that `--hns emulated:` reads: the HNS v1 documents of endpoints, and the HCN (v2) documents of networks and load balancers.
     replayed: Value,
-    /// The lists of the HNS v1 API as they are.
+    /// The lists of the HNS v1 API, unchanged.
     v1: Value,
 }
 
@@ -134,11 +134,12 @@ fn read(hns: &Arc<Hns>, Facts { settings, host }: &Facts) -> Result<Dump, Error>
     Ok(Dump { replayed, v1 })
 }
 
-/// The HCN (v2) document of a network with what only its HNS v1 document has; the latter if the former cannot be read.
+/// The HCN (v2) document of a network, with the members that exist only in its HNS v1 document. Returns the v1 document if the v2 document
+/// cannot be read.
 fn with_v1_members(hcn: &dyn Hcn, v1: &Value) -> Value {
     let document = id_of(v1).and_then(|id| v2_document(hcn, Kind::Network, id).ok());
     match document {
-        // Without it, the document would not be recognized as that of a network.
+        // Without `Ipams`, `--hns emulated:` would not recognize the document as a network.
         Some(Value::Object(mut members)) if members.contains_key("Ipams") => {
             for name in ONLY_V1 {
                 if let Some(value) = v1.get(name) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::redact::Secrets;
 
-/// The largest part, in bytes. Larger ones are missing.
+/// The maximum size of a part, in bytes. Larger parts are reported as missing.
 const MAX_PART: usize = 256 << 20;
 
 pub(super) struct Part {
@@ -16,7 +16,8 @@ pub(super) struct Part {
 pub(super) enum Content {
     /// Written as JSON.
     Document(Value),
-    /// As [`Document`](Self::Document), made of fields without secrets only, and read by a replay: nothing is changed but what has the form of a secret.
+    /// A document for a replay that contains only fields without secrets. Only text in the form of a secret is removed from it, so that the
+    /// replay is exact.
     Replayed(Value),
     Text(String),
     Absent(Absent),
@@ -24,9 +25,9 @@ pub(super) enum Content {
 
 /// Why there is no content.
 pub(super) enum Absent {
-    /// It should be there.
+    /// The part exists on this node, but cannot be read.
     Missing(String),
-    /// This node does not have it.
+    /// The part does not exist on this node.
     NotApplicable(String),
 }
 
@@ -51,7 +52,7 @@ impl Part {
         Self::new(name, document.map_or_else(Content::missing, Content::Replayed))
     }
 
-    /// What this node does not have, with the reason.
+    /// A part that does not exist on this node, with the reason.
     pub(super) fn not_applicable(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new(name, Content::Absent(Absent::NotApplicable(reason.into())))
     }
@@ -65,7 +66,7 @@ impl Content {
     /// The text that is written.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is no text.
     pub(super) fn without_secrets(self, secrets: &Secrets) -> Result<String, Absent> {
         let text = match self {
             Self::Document(document) => pretty(&secrets.document(document)),

@@ -1,4 +1,4 @@
-//! What the running hnsproxy says: its pages, and its explanations of Services with problems.
+//! The pages of the running hnsproxy, and its explanations of Services with problems.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ use super::super::installed::Node;
 use super::part::Part;
 use crate::http_client::{RequestError, Server};
 
-/// Of a page.
+/// The time limit for one page.
 const LIMIT: Duration = Duration::from_secs(15);
 /// The largest number of Services that are explained.
 pub(super) const MAX_EXPLAINED: usize = 20;
 
-/// The parts and their pages. That of all Services, and of their explanations, follow.
+/// The parts and their pages. The Services with problems and their explanations are added after these.
 const PAGES: [(&str, &str); 11] = [
     (STATUS, "/statusz?format=json"),
     ("process/statusz.txt", "/statusz?format=text"),
@@ -49,7 +49,7 @@ impl Process {
 /// Why a page is missing.
 struct Failed {
     reason: String,
-    /// Whether other pages would fail as well.
+    /// Whether hnsproxy does not respond at all, so that requests for other pages would fail, too.
     is_silent: bool,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn read(node: &Node) -> Process {
     process
 }
 
-/// The text of a page. After one without an answer, no further one is requested.
+/// Returns the text of a page. If hnsproxy did not respond to an earlier request, no further page is requested.
 fn page(server: &Server, path: &str, silent: &mut Option<String>) -> Result<String, String> {
     if let Some(reason) = silent {
         return Err(reason.clone());
@@ -103,19 +103,19 @@ fn page(server: &Server, path: &str, silent: &mut Option<String>) -> Result<Stri
 }
 
 fn failed(error: &RequestError) -> Failed {
-    // It answers, but not with this page.
+    // With these errors, hnsproxy responds, but not with this page.
     let is_silent =
         !matches!(error, RequestError::Status { .. } | RequestError::Unavailable(_) | RequestError::TooLarge);
     Failed { reason: error_chain(error), is_silent }
 }
 
-/// A page in JSON is a document, so that secrets are found by the names of its fields.
+/// A JSON page becomes a document, so that secrets are found by the names of the fields.
 fn part(name: &str, page: Result<String, String>) -> Part {
     if !name.ends_with(".json") {
         return Part::text(name, page);
     }
     let document = page.and_then(|text| {
-        serde_json::from_str::<Value>(&text).map_err(|error| format!("another program listens there: {error}"))
+        serde_json::from_str::<Value>(&text).map_err(|error| format!("not the JSON of hnsproxy: {error}"))
     });
     Part::document(name, document)
 }
@@ -123,7 +123,7 @@ fn part(name: &str, page: Result<String, String>) -> Part {
 fn log_file(status: &str) -> Option<PathBuf> {
     let status: Value = serde_json::from_str(status).ok()?;
     let file = PathBuf::from(status.pointer("/log/file")?.as_str()?);
-    // The folder of the process is not known, and a path of another host would send credentials of Windows to it.
+    // The working folder of hnsproxy is unknown, and opening a UNC path would send Windows credentials to another host.
     Some(file).filter(|file| file.is_absolute() && !file.to_string_lossy().starts_with(r"\\"))
 }
 
@@ -132,12 +132,12 @@ fn services(page: &str) -> Vec<String> {
     let Ok(page) = serde_json::from_str::<Value>(page) else { return Vec::new() };
     let services = page.get("services").and_then(Value::as_array).into_iter().flatten();
     let names = services.filter_map(|service| service.get("service")?.as_str()).filter(|name| is_service_name(name));
-    // Each is the name of a part, which an archive has once.
+    // Each name becomes the name of a part, which must be unique in an archive.
     let names: BTreeSet<_> = names.map(str::to_owned).collect();
     names.into_iter().take(MAX_EXPLAINED).collect()
 }
 
-/// Whether a text is `NAMESPACE/NAME` with characters of Kubernetes names: another program may answer.
+/// Whether a text is `NAMESPACE/NAME` with valid characters. Verified because another program may listen at the address.
 fn is_service_name(text: &str) -> bool {
     let is_name = |part: &str| {
         !part.is_empty() && part.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')

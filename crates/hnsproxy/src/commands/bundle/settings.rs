@@ -1,4 +1,4 @@
-//! How hnsproxy is configured: arguments, configuration, kubeconfig and environment, and the secrets that they have.
+//! The arguments, the configuration, the kubeconfig and the environment of hnsproxy, and the secrets in them.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,10 +15,10 @@ use crate::config::Config;
 use crate::redact::{Kubeconfig, Secrets, is_secret_name, password};
 use crate::view::Version;
 
-/// Of files, which may be on a drive that does not respond.
+/// The time limit for reading files, which may be on a drive that does not respond.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The variables that hnsproxy reads, and that are shown. URLs lose user and password.
+/// The variables that hnsproxy reads. Only these are part of the bundle. User and password are removed from URLs.
 const VARIABLES: [&str; 13] = [
     "CONTAINER_SANDBOX_MOUNT_POINT",
     "HTTPS_PROXY",
@@ -38,7 +38,7 @@ const VARIABLES: [&str; 13] = [
 /// The ends of the names of variables that tell where a secret is, in lower case, such as `AWS_WEB_IDENTITY_TOKEN_FILE`.
 const NO_SECRETS: [&str; 6] = ["file", "path", "dir", "url", "uri", "endpoint"];
 
-/// The kubeconfig, or why it is missing, and all secrets that this process can find.
+/// Returns the kubeconfig, or the reason why it is missing, and all secrets that this process can find.
 pub(super) fn secrets(config: &Config) -> (Option<Result<Kubeconfig, String>>, Secrets) {
     let kubeconfig = config
         .client

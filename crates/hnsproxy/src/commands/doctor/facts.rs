@@ -29,7 +29,7 @@ pub(in crate::commands) struct Facts {
     /// The node ports of all Services.
     pub(super) node_ports: Source<BTreeSet<u16>>,
     pub(super) api_server: Source<ApiServerFacts>,
-    /// How the DNS servers of the cluster answer.
+    /// The responses of the DNS servers of the cluster.
     pub(super) dns: Source<Vec<Answer<u8>>>,
     /// Whether the Service of the API server and its backends accept connections.
     pub(super) kubernetes: Source<Vec<Answer<()>>>,
@@ -109,17 +109,17 @@ pub(super) struct ApiServerFacts {
     pub(super) reviews: Source<Vec<Review>>,
     /// By how many seconds the clock of this host is ahead of that of the API server.
     pub(super) clock_ahead_seconds: Source<i64>,
-    /// Of the credentials that say when they expire.
+    /// The expiry times of credentials. Credentials without an expiry time are left out.
     pub(super) expiries: Source<Vec<Expiry>>,
 }
 
 /// When a credential expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Expiry {
-    /// Of a client certificate, else of a token.
+    /// True for a client certificate, false for a token.
     pub(super) is_certificate: bool,
     pub(super) seconds_left: i64,
-    /// `None` if its begin is not known.
+    /// `None` if the issue time is unknown.
     pub(super) lifetime_seconds: Option<i64>,
 }
 
@@ -130,7 +130,7 @@ pub(super) struct Server {
     pub(super) service: String,
     pub(super) address: SocketAddr,
     pub(super) transport: Transport,
-    /// Else it is a frontend at a cluster IP.
+    /// True for a backend, false for a frontend at a cluster IP.
     pub(super) is_backend: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Gathers what checks need: the only part of `doctor` that does I/O. Each source has a time limit, and one that does not answer in time is
-//! missing.
+//! Gathers the facts for the checks. This is the only part of `doctor` that does I/O. Each source has a time limit. If a source does not
+//! respond in time, its facts are missing.
 
 mod cluster;
 mod hns;
@@ -24,20 +24,20 @@ use crate::http_client::Server;
 use hns::HnsThread;
 pub(in crate::commands) use hns::SessionInputs;
 
-/// Longer than an API server that is unavailable takes to be reported: 15 s for a response, and then 10 s of retries.
+/// Longer than it takes to report an API server as unavailable: 15 s for a response, and then 10 s of retries.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(30);
-/// Of programs of Windows, such as `netsh`.
+/// The time limit for Windows programs, such as `netsh`.
 const HOST_LIMIT: Duration = Duration::from_secs(15);
-/// A request has a limit of 10 s of its own for each read.
+/// Longer than the time limit of a request, which is 10 s.
 const PROCESS_LIMIT: Duration = Duration::from_secs(15);
 
-/// What the command line and the configuration say, for each thread.
+/// The command line and the configuration. Shared by all threads.
 struct Inputs {
     args: ProxyArgs,
     config: Config,
 }
 
-/// The facts, and what they were made of.
+/// The facts, and the data from which they were created.
 pub(in crate::commands) struct Gathered {
     pub(in crate::commands) facts: Facts,
     pub(in crate::commands) hns: HnsThread,
@@ -50,7 +50,7 @@ pub(in crate::commands) fn gather(node: &Node, config: &Config) -> Gathered {
     let inputs = Arc::new(Inputs { args: node.proxy.clone(), config: config.clone() });
     let is_windows = *node.proxy.hns.choice() == HnsChoice::Windows;
     let on_windows = is_windows.then_some(()).ok_or_else(|| "only on Windows with --hns windows".to_owned());
-    // All sources but HNS are read at the same time: HNS is called by one thread.
+    // All other sources are read at the same time as HNS, which is called by only one thread at a time.
     let process = node.server.clone().map(|server| (server.address, begin(PROCESS_LIMIT, move || process(&server))));
     let host = on_windows.clone().map(|()| begin(HOST_LIMIT, host::facts));
     let port_ranges = on_windows.clone().map(|()| begin(HOST_LIMIT, host::port_ranges));
@@ -63,13 +63,13 @@ pub(in crate::commands) fn gather(node: &Node, config: &Config) -> Gathered {
     let (hns_facts, hns_error) = match (hns.opened(), hns.run(|hns| hns::read(&hns))) {
         (Err(error), _) => (Err(error), None),
         (Ok(_), Ok(Ok(facts))) => (Ok(facts), None),
-        (Ok(_), Ok(Err(error))) => (Err("HNS cannot be read".to_owned()), Some(error_chain(&error))),
-        (Ok(_), Err(reason)) => (Err(format!("HNS cannot be read: {reason}")), Some(reason)),
+        (Ok(_), Ok(Err(error))) => (Err("cannot read HNS".to_owned()), Some(error_chain(&error))),
+        (Ok(_), Err(reason)) => (Err(format!("cannot read HNS: {reason}")), Some(reason)),
     };
     let (catalog, api_server) = match cluster.map(|cluster| cluster.wait()) {
         Ok(Ok((catalog, api_server))) => (catalog.map(Arc::new), api_server),
         Ok(Err(reason)) => {
-            let reason = format!("the cluster cannot be read: {reason}");
+            let reason = format!("cannot read the cluster: {reason}");
             (Err(reason.clone()), cluster::unavailable(&inputs, reason))
         }
         Err(error) => (Err(error.clone()), Err(error)),
@@ -125,7 +125,7 @@ pub(in crate::commands) fn gather(node: &Node, config: &Config) -> Gathered {
 fn process(server: &Server) -> Source<ProcessFacts> {
     match server.get_json("/statusz?format=json") {
         Ok(Some(process)) => Ok(process),
-        Ok(None) => Err("another program listens there".to_owned()),
+        Ok(None) => Err("another program listens at this address".to_owned()),
         Err(error) => Err(error_chain(&error)),
     }
 }

@@ -20,7 +20,7 @@ The third command checks a node on another computer, with its cluster and a [dum
 Each check has a result: *ok*, *warning*, *failure*, or *skipped* with the reason: a source that it needs is missing, or it does not apply to this node. The sources
 are HNS, the cluster, the configuration, Windows, and `/statusz` of the running hnsproxy (`--debug-address`, or the address of the installed service). Each has a time limit: an HNS call three times
 `--hns-call-budget` (15 s), all calls that read HNS 60 s and those that compare it with the cluster 60 s, the cluster 30 s, the others 15 s. After a call that has not
-returned, HNS is not called again. What does not answer in time is missing, and the checks of the other sources are made. `-o json` prints for each
+returned, HNS is not called again. If a source does not respond in time, its checks are skipped, and the checks of the other sources run. `-o json` prints for each
 check `check`, `title`, `finds`, `result`, `found` (a list of texts), `cause`, `cure`, and `section`, the section of this page. Ids of checks do not change; later releases may
 add checks.
 

@@ -1,4 +1,4 @@
-//! `history`: shows what has happened, and what happens.
+//! `history`: shows the entries of the history, and new ones with `--follow`.
 
 use cluster_source::error_chain;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::output;
 use crate::view::{self, HistoryView};
 
-/// All entries that the history can have.
+/// The maximum number of entries in the history.
 const LIMIT: &str = "4096";
 
 pub(in crate::commands) fn main(args: &HistoryArgs) -> Result<u8, CommandError> {
@@ -25,7 +25,7 @@ pub(in crate::commands) fn main(args: &HistoryArgs) -> Result<u8, CommandError> 
 
 fn get(args: &HistoryArgs, since: Option<&str>) -> Result<(Value, HistoryView), CommandError> {
     let service = args.service.as_ref().map(ToString::to_string);
-    // Without a start, the page decides how many entries it has.
+    // Without `since`, the default limit of the page applies.
     let since = since.into_iter().flat_map(|since| [("since", since), ("limit", LIMIT)]);
     let parameters = since.chain(service.as_deref().map(|service| ("service", service)));
     let server = server(&args.running);
@@ -34,7 +34,7 @@ fn get(args: &HistoryArgs, since: Option<&str>) -> Result<(Value, HistoryView), 
     Ok((document, history))
 }
 
-/// Shows new entries until a signal ends the process, or nobody reads the output.
+/// Shows new entries until a signal ends the process, or the output is closed.
 fn follow(args: &HistoryArgs, mut last: HistoryView) -> Result<(), CommandError> {
     let mut is_reachable = true;
     loop {
@@ -69,7 +69,7 @@ fn show_entries(
     document: &Value,
     history: &HistoryView,
 ) -> std::io::Result<std::ops::ControlFlow<()>> {
-    // A stream of YAML has a line between documents.
+    // Documents in a YAML stream are separated by `---`.
     if form == OutputForm::Yaml && output::try_text("---\n")?.is_break() {
         return Ok(std::ops::ControlFlow::Break(()));
     }

@@ -1,4 +1,4 @@
-//! The commands that ask the hnsproxy that runs on this host.
+//! The commands that query the hnsproxy that runs on this host.
 
 pub(super) mod history;
 pub(super) mod services;
@@ -16,7 +16,7 @@ use crate::cli::RunningArgs;
 use crate::error::CommandError;
 use crate::http_client::{RequestError, Server};
 
-/// Between two requests of a command that goes on.
+/// The time between two requests of a command that runs until it is stopped.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The running hnsproxy.
@@ -35,7 +35,7 @@ fn readyz(server: &Server) -> Result<Value, CommandError> {
     server.get_json_of_any_state("/readyz").map_err(failed(server))
 }
 
-/// The parts of a page that a text shows.
+/// Reads the fields of a page that the text output needs.
 fn parts<T: DeserializeOwned>(server: &Server, page: &Value) -> Result<T, CommandError> {
     T::deserialize(page).map_err(|error| failed(server)(error.into()))
 }

@@ -10,7 +10,7 @@ use crate::http_client::Server;
 use crate::output;
 use crate::view;
 
-/// The largest number that a page has.
+/// The maximum number of Services on a page.
 const LIMIT: &str = "1000";
 
 pub(in crate::commands) fn main(args: &ServicesArgs) -> Result<u8, CommandError> {
@@ -21,7 +21,7 @@ pub(in crate::commands) fn main(args: &ServicesArgs) -> Result<u8, CommandError>
     Ok(IN_SYNC)
 }
 
-/// All pages as one document.
+/// Requests all pages, and merges them into one document.
 fn all(args: &ServicesArgs, server: &Server) -> Result<Value, CommandError> {
     let state = args.problems.then_some(("state", "problem"));
     let part = args.query.as_deref().map(|part| ("q", part));
@@ -38,7 +38,7 @@ fn all(args: &ServicesArgs, server: &Server) -> Result<Value, CommandError> {
     Ok(document)
 }
 
-/// Appends the Services of the next page. Each page has another `continue`, and the last one has none.
+/// Appends the Services of the next page, and takes over its `continue`, which is null on the last page.
 fn append(document: &mut Value, next: &mut Value) {
     let rest = next.get_mut("continue").map(Value::take).unwrap_or_default();
     let services = next.get_mut("services").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();

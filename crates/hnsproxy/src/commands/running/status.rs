@@ -31,7 +31,7 @@ fn get(args: &StatusArgs) -> Result<(Value, StatusView), CommandError> {
     Ok((document, status))
 }
 
-/// Shows each change until a signal ends the process, or nobody reads the output.
+/// Shows each change until a signal ends the process, or the output is closed.
 fn watch(args: &StatusArgs) -> Result<u8, CommandError> {
     let (mut document, mut status) = get(args)?;
     loop {
@@ -43,7 +43,7 @@ fn watch(args: &StatusArgs) -> Result<u8, CommandError> {
     }
 }
 
-/// Waits for another status. Goes on while hnsproxy restarts.
+/// Waits until the status changes. Continues to wait while hnsproxy restarts.
 fn next(args: &StatusArgs, last: &StatusView) -> (Value, StatusView) {
     let mut is_reachable = true;
     loop {

@@ -63,7 +63,7 @@ fn refresh(server: &Server, mut top: TopView) -> Result<(), CommandError> {
     }
 }
 
-/// None if hnsproxy has restarted meanwhile.
+/// Returns `None` if hnsproxy has restarted between the two frames.
 #[allow(clippy::cast_precision_loss, reason = "the number of calls in a second is small")]
 fn calls_per_second(before: &TopView, now: &TopView, time: Duration) -> Option<f64> {
     let calls = now.hns.total_calls.checked_sub(before.hns.total_calls)?;

@@ -1,7 +1,7 @@
-// Draws the page from the data, reacts to the reader, and asks again every two seconds.
+// Draws the page from the data, handles input, and requests new data every 2 s.
 
 const INTERVAL = 2000;
-// A page that nobody sees needs no fresh data.
+// A page in a hidden tab does not need current data.
 const HIDDEN_INTERVAL = 30_000;
 
 const $ = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@ let announced = null;
 let timer = null;
 let reading = false;
 
-// A reader can type anything behind the `#`.
+// A user can type any text after the `#`.
 function decoded(part) {
   try {
     return decodeURIComponent(part);
@@ -35,8 +35,8 @@ function drawHead(model) {
   show($("detail"), head.detail);
   show($("node"), known?.node.name ?? "");
   show($("link"), link.since === null
-    ? link.last === null ? "" : link.error ? `live, but not all data: ${link.error}` : "live"
-    : link.last === null ? "no answer" : `last answer ${clock(link.last, model.now)}`);
+    ? link.last === null ? "" : link.error ? `live, but some data is missing: ${link.error}` : "live"
+    : link.last === null ? "no response" : `last response ${clock(link.last, model.now)}`);
   if (announced !== head.kind) {
     announced = head.kind;
     show($("announcement"), [LEVELS[head.level], head.title].filter(Boolean).join(": "));
@@ -44,7 +44,7 @@ function drawHead(model) {
   const notice = $("notice");
   notice.hidden = model.restarted === null;
   show(notice, notice.hidden ? null
-    : [`hnsproxy has restarted. This page noticed it at ${clock(model.restarted, model.now)}. `, button("dismiss", "Dismiss")]);
+    : [`hnsproxy has restarted. The restart was detected at ${clock(model.restarted, model.now)}. `, button("dismiss", "Dismiss")]);
 }
 
 function drawTiles(model) {
@@ -105,7 +105,7 @@ async function update() {
   if (data.detail) readDetail(data.detail).then(draw);
 }
 
-// Asks at once, also if the last answer is still under way.
+// Requests new data as soon as the current requests have ended.
 async function updateNow() {
   draw();
   while (reading) await new Promise((done) => setTimeout(done, 20));
@@ -119,7 +119,7 @@ async function navigate() {
   data.shown = PAGE;
   await updateNow();
   if (view !== "services" || service === before) return;
-  // The link that was followed may be gone.
+  // The clicked link may have been removed from the page.
   const target = service ? $("service") : document.querySelector(`tr[data-key="${CSS.escape(before ?? "")}"] a`);
   target?.focus();
   target?.scrollIntoView({ block: "nearest" });
@@ -158,7 +158,7 @@ function onInput({ target }) {
   if (!name) return;
   INPUTS[name](target);
   clearTimeout(typing);
-  // A request for each key would be late.
+  // One request after the user stops typing: a request for each key would delay the result.
   typing = setTimeout(() => (name === "search" || name === "problems" ? updateNow() : draw()), 200);
 }
 

@@ -1,4 +1,4 @@
-// Charts as SVG. Each mark has a text in `data-tip`; the page shows it under the pointer.
+// Charts as SVG. Each mark has a text in `data-tip`, which the page shows as a tooltip.
 
 const AXIS = 22;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
@@ -11,7 +11,7 @@ function rounded(value) {
   return Math.round(value * 10) / 10;
 }
 
-// Times between two others, at full steps of the clock of the browser.
+// The ticks of a time axis, at multiples of the step in the time zone of the browser.
 function timeTicks(from, to, width) {
   const wanted = (to - from) / 1000 / Math.max(2, Math.floor(width / 90));
   const step = 1000 * (STEPS.find((step) => step >= wanted) ?? 86400 * Math.ceil(wanted / 86400));
@@ -47,12 +47,12 @@ function inside(bands, from, to) {
   return cut.filter((one) => one.to > one.from);
 }
 
-// The space of names and numbers, equal in all charts so that their times are below each other.
+// The width of the labels on the left. It is the same in all charts, so that their time axes are aligned.
 function leftOf(width) {
   return width < 560 ? 84 : 112;
 }
 
-// A row for each lane: `bands` are periods, `columns` are numbers of entries.
+// Draws one row for each lane. `bands` are periods, and `columns` are numbers of entries.
 function laneChart({ from, to, width, label, lanes, rowHeight = 30, hasAxis = true }) {
   const [left, right] = [leftOf(width), width - 8];
   const height = lanes.length * rowHeight + (hasAxis ? AXIS : 0);
@@ -108,7 +108,7 @@ function durationChart({ from, to, width, label, columns: marks }) {
   return picture(width, height, label, grid, timeAxis(x, from, to, left, right, height), bars);
 }
 
-// The quantiles of one function on the axis of all.
+// The quantiles of one function, on an axis that all functions share.
 function quantileBar({ width, ticks, p50, p90, p99, max, tip }) {
   const log = scale(Math.log10(ticks[0]), Math.log10(ticks.at(-1)), 4, width - 4);
   const x = (value) => rounded(log(Math.log10(Math.min(Math.max(value, ticks[0]), ticks.at(-1)))));
@@ -120,7 +120,7 @@ function quantileBar({ width, ticks, p50, p90, p99, max, tip }) {
   );
 }
 
-// A part of the largest number of a column.
+// A bar for the share of the largest number in a table column.
 function shareBar(share, tip) {
   return svg("svg", { role: "img", "aria-label": tip, width: 200, height: 20, "data-tip": tip },
     svg("rect", { class: "mark wait", x: 0, y: 6, width: Math.max(2, rounded(200 * share)), height: 8 }));

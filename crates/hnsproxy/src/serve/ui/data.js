@@ -1,4 +1,4 @@
-// What the page knows, and how it asks hnsproxy for more.
+// The data of the page, and the requests that update it.
 
 const TIMEOUT = 5000;
 const HISTORY_LIMIT = 1000;
@@ -24,7 +24,7 @@ const data = {
   span: "15",
 };
 
-// By the clock of the node, to which all times of the page belong.
+// The current time on the clock of the node. All times on the page are from this clock.
 function nodeTime() {
   return Date.now() + data.skew;
 }
@@ -33,7 +33,7 @@ function nodeTime() {
 class Refused extends Error {}
 class NoAnswer extends Error {}
 
-// Below the folder of this page, so that it also works behind a proxy that adds a prefix.
+// Paths are relative to this page, so that the page also works behind a proxy that adds a path prefix.
 async function get(path) {
   try {
     return await answer(path);
@@ -59,7 +59,7 @@ async function readState() {
   try {
     data.state = await get(statusPath);
   } catch (error) {
-    // `/statusz` can be switched off. It is preferred because it also says when the process started.
+    // `/statusz` can be disabled. It is preferred because it also contains the start time of the process.
     if (!(error instanceof Refused) || statusPath === "readyz") throw error;
     statusPath = "readyz";
     data.state = await get(statusPath);
@@ -88,7 +88,7 @@ async function readHistory() {
   }
 }
 
-// Sequences begin again with the process, unless the history is saved.
+// Sequences restart at a restart of the process, unless the history is saved.
 function isRestarted({ process, last_sequence: last }) {
   return data.sequence !== null && (process?.started !== data.process || last < data.sequence);
 }
@@ -118,7 +118,7 @@ async function readDetail(detail) {
     detail.document = await get(`debug/services/${detail.service.split("/").map(encodeURIComponent).join("/")}`);
     detail.error = null;
   } catch (error) {
-    detail.error = error instanceof Refused ? error.message : "no answer";
+    detail.error = error instanceof Refused ? error.message : "no response";
   } finally {
     detail.isReading = false;
   }
@@ -136,7 +136,7 @@ async function readNetworks() {
   data.networks = await get("debug/networks");
 }
 
-// What each view needs beside the state and the history.
+// The requests of each view, in addition to the state and the history.
 const READERS = {
   overview: [],
   services: [readServices],
@@ -147,7 +147,7 @@ const READERS = {
   drift: [],
 };
 
-// A page that is refused, for example because there are too many requests, leaves what is known. All others show that the process answers.
+// If a request is refused, for example because there are too many requests, the previous data stays. Any response shows that hnsproxy runs.
 async function refresh(view) {
   const readers = [readState, readHistory, readCalls, ...READERS[view]];
   const results = await Promise.allSettled(readers.map((read) => read()));
@@ -155,7 +155,7 @@ async function refresh(view) {
   const broken = failures.find((error) => error instanceof NoAnswer);
   const [state] = results;
   if (broken || state.status === "rejected") {
-    const error = broken ? `No answer at ${location.host}` : state.reason.message;
+    const error = broken ? `No response from ${location.host}` : state.reason.message;
     data.link = { ...data.link, since: data.link.since ?? nodeTime(), error };
   } else {
     data.link = { since: null, last: nodeTime(), error: failures[0]?.message ?? "" };

@@ -1,4 +1,4 @@
-// Builds elements, and changes a tree into another one, so that focus, selection and scroll positions stay.
+// Builds elements, and updates the DOM in place, so that focus, selection and scroll positions are kept.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +15,7 @@ function fill(element, attributes, children) {
     if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  // Texts become text nodes, so data is never read as HTML.
+  // Strings become text nodes, so that data is never parsed as HTML.
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }

@@ -6,7 +6,7 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const SHORT_CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
-// With thin spaces between thousands.
+// Separates thousands with thin spaces.
 function number(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
@@ -27,7 +27,7 @@ function seconds(value) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-// In steps of 5 s, since it is not exact.
+// Rounded up to 5 s, because the estimate is not exact.
 function estimate(value) {
   return `about ${seconds(value < 60 ? Math.max(5, Math.ceil(value / 5) * 5) : value)} left`;
 }
@@ -36,7 +36,7 @@ function isOtherDay(time, now) {
   return new Date(time).toDateString() !== new Date(now).toDateString();
 }
 
-// In the time zone of the browser.
+// Formats a time in the time zone of the browser.
 function clock(time, now) {
   return isOtherDay(time, now) ? `${DAY.format(time)} ${CLOCK.format(time)}` : CLOCK.format(time);
 }

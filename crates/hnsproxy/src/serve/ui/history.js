@@ -1,4 +1,4 @@
-// The entries of the history: how they are read, and what follows from them over time.
+// Reads the entries of the history, and derives periods, columns and counts from them.
 
 const MAX_ENTRIES = 4096;
 
@@ -10,7 +10,7 @@ const LANES = [
   ["other", "Other"],
 ];
 
-// Kinds that this page does not know are of the lane "other".
+// Unknown kinds belong to the lane "other".
 const KINDS = {
   write: ["write", "Write"],
   drift_found: ["drift", "Drift found"],
@@ -60,13 +60,13 @@ function addEntries(entries, documents) {
   return [...entries, ...documents.map(readEntry)].slice(-MAX_ENTRIES);
 }
 
-// The last change into the state that holds now, if the history has it.
+// The time of the last change to the current state, if the history has this change.
 function since(entries, kind, isNow) {
   const last = entries.findLast((entry) => entry.kind === kind);
   return last && isNow(last) ? last.at : null;
 }
 
-// Adjacent periods of a state from its changes. A process begins with `first`, at `started`.
+// The periods between the changes of a state. When the process starts, at `started`, the state is `first`.
 function periods(entries, kind, { first, started, stateOf, to }) {
   const changes = entries.filter((entry) => entry.kind === kind);
   const begin = started !== null && !changes.some((entry) => entry.at < started) ? [{ ...first, kind, at: started }] : [];
@@ -78,7 +78,7 @@ function periods(entries, kind, { first, started, stateOf, to }) {
   }));
 }
 
-// Entries in columns of equal time.
+// Groups the entries into columns of equal duration.
 function columns(entries, from, to, number) {
   const width = (to - from) / number;
   const all = new Map();

@@ -1,4 +1,4 @@
-//! The page for browsers at `/ui/`: one document with its style and its script. The script requests the JSON pages.
+//! The web UI at `/ui/`: one document with its style and its script. The script requests the JSON pages.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::header::NOSNIFF;
 
-/// The scripts are one module, so a script can use those before it.
+/// All scripts form one module, so each script can use the scripts before it.
 const PAGE: &str = concat!(
     include_str!("head.html"),
     "<style>\n",
@@ -31,7 +31,7 @@ const PAGE: &str = concat!(
     "</script>\n</body>\n</html>\n"
 );
 
-/// The browser runs only this script and uses only this style, connects only to this address, and reads no text as HTML.
+/// The browser runs only this script, uses only this style, connects only to this address, and does not parse text as HTML.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let [style, script] = [("<style>", "</style>"), ("<script type=\"module\">", "</script>")].map(hash);
     format!(
@@ -40,7 +40,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The hash of what is between two tags, as a Content-Security-Policy has it.
+/// The hash of the content between two tags, in the format of a Content-Security-Policy.
 fn hash((begin, end): (&str, &str)) -> String {
     let content = PAGE.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(content, _)| content);
     format!("sha256-{}", STANDARD.encode(Sha256::digest(content.unwrap_or_default())))
@@ -51,14 +51,14 @@ pub(super) async fn page() -> Response {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, &POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
-        // The next version of the program has another page.
+        // The page changes with the version of hnsproxy.
         (header::CACHE_CONTROL, "no-cache"),
         NOSNIFF,
     ];
     (headers, PAGE).into_response()
 }
 
-/// The requests of the page are relative to its folder. The address is relative, too: a proxy may add a prefix.
+/// The page requests paths relative to `/ui/`, so the last slash is required. The redirect is relative, because a proxy may add a prefix.
 pub(super) async fn redirect() -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "ui/")]).into_response()
 }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_requests_nothing_of_other_hosts() {
+    fn the_page_requests_nothing_from_other_hosts() {
         let addresses: Vec<_> = PAGE.match_indices("://").collect();
         let namespace = PAGE.find("http://www.w3.org/2000/svg").map(|at| (at + 4, "://"));
         assert_eq!(addresses, Vec::from_iter(namespace));

@@ -1,8 +1,8 @@
-// What the page says about a state, as plain values. It reads no clock and no element.
+// The texts and levels that the page shows for a state, as plain values. This file uses neither the clock nor the DOM.
 
 const WAITING = {
   HNSCallOverdue: "an HNS call that has not returned",
-  ClusterIncomplete: "the first lists of Services and EndpointSlices",
+  ClusterIncomplete: "the initial lists of Services and EndpointSlices",
   ClusterUnavailable: "the API server",
   WatchSilent: "a watch of the API server that receives nothing",
   NodeIncomplete: "the Node, its addresses or pod CIDRs",
@@ -11,19 +11,19 @@ const WAITING = {
   NetworkAbsent: "a network that HNS does not have",
   NetworkAmbiguous: "a choice between several networks",
   NetworkWithoutId: "the id of a network",
-  OverlayNeedsMore: "what an overlay network needs",
+  OverlayNeedsMore: "a value that an overlay network requires",
   SourceVIPAbsent: "the source VIP",
-  ListIncomplete: "a complete list of HNS",
-  ObjectsSkipped: "documents of HNS that can be read",
-  ObjectsUnverified: "documents of HNS that are not verified",
+  ListIncomplete: "a complete list from HNS",
+  ObjectsSkipped: "HNS documents that cannot be read yet",
+  ObjectsUnverified: "the verification of HNS objects",
   HNSRestarted: "the objects that HNS had before its restart",
-  NetworkMissing: "a network with the only backends of some frontends",
+  NetworkMissing: "a missing network that has the only backends of some frontends",
   LoadBalancersPending: "load balancers to be programmed",
   EndpointsPending: "endpoints to be created",
   RetriesPending: "retries of failed changes",
-  CreationsUncertain: "a list of HNS that shows whether objects exist",
+  CreationsUncertain: "a list from HNS that shows whether created objects exist",
   ChangesPending: "changes to be programmed",
-  ForeignWriter: "the repair of objects that another program keeps writing",
+  ForeignWriter: "the repair of objects that another program keeps changing",
 };
 
 const LIVENESS = {
@@ -42,12 +42,12 @@ function age(at, now) {
   return passed < 1 ? "" : `for ${seconds(passed)}`;
 }
 
-// One sentence on top with its level, how long that has been so, and the reason. It is announced when its `kind` changes.
+// The headline with its level, its duration and its reason. Screen readers announce it when its `kind` changes.
 function headline({ state, link, entries, now }) {
   if (link.since !== null) {
     const old = state ? ` All data is from ${clock(link.last, now)}.` : "";
     return {
-      kind: "link", level: "bad", title: `hnsproxy does not answer${sinceText(link.since, now)}`,
+      kind: "link", level: "bad", title: `hnsproxy has not responded${sinceText(link.since, now)}`,
       age: age(link.since, now), detail: `${link.error}.${old}`,
     };
   }
@@ -85,7 +85,7 @@ function headline({ state, link, entries, now }) {
   };
 }
 
-// The first reason, other than the one that the title says.
+// The first reason except the one that the title shows.
 function reason({ waiting_for: waiting }, said) {
   const others = waiting.filter((one) => one.reason !== said);
   return others.length === 0 ? "" : others[0].message + (others.length > 1 ? `, and ${plural(others.length - 1, "other reason")}` : "");
@@ -126,28 +126,28 @@ function tiles({ state, calls, entries, now }) {
       label: "Pending",
       value: number(pending.backlog + pending.queued),
       level: oldest > 10 ? "wait" : "ok",
-      note: oldest === null ? "no change waits" : `${changes ? plural(changes, "changed object") : "changes"}, oldest ${seconds(oldest)}`,
+      note: oldest === null ? "no pending change" : `${changes ? plural(changes, "changed object") : "changes"}, oldest ${seconds(oldest)}`,
       view: "pending",
     },
     {
       label: "Retries",
       value: number(pending.failed),
       level: pending.failed ? "bad" : "ok",
-      note: pending.failed ? "writes failed" : "no write failed",
+      note: pending.failed ? "failed writes" : "no failed writes",
       view: "pending",
     },
     {
       label: "HNS",
       value: words(hns.liveness),
       level: hns.overdue_call ? "bad" : LIVENESS_LEVELS[hns.liveness] ?? "wait",
-      note: calls?.calls.length ? `p99 up to ${seconds(slowest)}` : "no calls in 10 min",
+      note: calls?.calls.length ? `highest p99 ${seconds(slowest)}` : "no calls in 10 min",
       view: "hns",
     },
     {
       label: "API server",
       value: down ? "Unavailable" : "Available",
       level: down ? "bad" : "ok",
-      note: isFromFiles(state) ? "cluster from files" : `last news ${seconds(Math.round(Math.max(0, ...silence)))} ago`,
+      note: isFromFiles(state) ? "cluster from files" : `last data ${seconds(Math.round(Math.max(0, ...silence)))} ago`,
       view: "history",
     },
     {
@@ -161,7 +161,7 @@ function tiles({ state, calls, entries, now }) {
       label: "Conditions",
       value: number(conditions),
       level: conditions ? "wait" : "ok",
-      note: conditions ? `${number(state.conditions.length)} of Services, ${number(state.host_conditions.length)} of the host` : "nothing to report",
+      note: conditions ? `${number(state.conditions.length)} of Services, ${number(state.host_conditions.length)} of the host` : "no conditions",
       view: "services",
     },
   ];
@@ -186,7 +186,7 @@ function serviceRow(row) {
   };
 }
 
-// Why a backend serves or not, as in `hnsproxy explain`.
+// Why a backend serves or does not serve, with the same texts as `hnsproxy explain`.
 const BACKENDS = {
   Ready: ["ok", "ready"],
   TerminatingFallback: ["ok", "terminating, used because no backend is ready"],
@@ -237,11 +237,11 @@ const FRONTENDS = {
 
 function frontendState({ owned_by: owner, in_sync: inSync, desired, waiting }) {
   if (owner) return ["wait", `Service ${owner} has this frontend`];
-  if (!inSync) return ["wait", waiting ? "waiting for a retry" : "pending"];
-  return desired ? ["ok", "in sync"] : ["info", "no load balancer, no backend serves"];
+  if (!inSync) return ["wait", waiting ? "retry pending" : "pending"];
+  return desired ? ["ok", "in sync"] : ["info", "no load balancer, because no backend serves"];
 }
 
-// What is desired, and what HNS has. Usually both are equal.
+// The desired and the observed load balancers. Usually they are equal.
 function balancerRows({ desired, observed }) {
   const text = ({ backends }) => `with ${backends.join(", ")}`;
   const [first] = observed;
@@ -277,9 +277,9 @@ function pendingCounts({ pending_changes: pending }) {
   return [
     ["Changed Services", pending.services],
     ["Changed EndpointSlices", pending.endpoint_slices],
-    ["Changes that the control loop has not taken", pending.queued],
+    ["Changes in the event queue", pending.queued],
     ["Frontends and addresses to plan or program", pending.backlog],
-    ["Of these failed, to be retried", pending.failed],
+    ["Of these, failed with a pending retry", pending.failed],
   ];
 }
 

@@ -1,11 +1,11 @@
-// Elements that several views have.
+// Elements that several views use.
 
-// The events of a list, and how many more a button shows.
+// The number of events in a list, and the number that the button adds.
 const PAGE = 200;
 
 const SIGNS = { ok: "\u2713", wait: "\u25cb", bad: "\u2715", info: "\u00b7" };
 
-// The sign repeats what the colour says.
+// The sign repeats the meaning of the colour, so that the colour is not required.
 function badge(level, text) {
   return h("span", { class: `state ${level}` }, h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[level]), text);
 }
@@ -18,7 +18,7 @@ function empty(text) {
   return h("p", { class: "empty" }, text);
 }
 
-// The region scrolls where the table is wider than the page.
+// The region scrolls if the table is wider than the page.
 function table(label, columns, rows) {
   const head = columns.map(([title, style]) => h("th", { scope: "col", class: style }, title));
   return h("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": label, "data-key": label },
@@ -51,7 +51,7 @@ function entryRow(entry, now) {
     h("span", { class: "subject" }, subject));
 }
 
-// The newest first.
+// The newest entry is the first.
 function entryList(entries, now) {
   return h("ol", { class: "entries" }, entries.toReversed().map((entry) => entryRow(entry, now)));
 }
@@ -104,7 +104,7 @@ const SPANS = [
   ["all", "All", Infinity],
 ];
 
-// At least 20 s, and not before anything is known.
+// The span is at least 20 s, and does not begin before the oldest data.
 function spanOf({ entries, started, span, now }) {
   const length = SPANS.find(([name]) => name === span)[2];
   const first = Math.min(entries[0]?.at ?? now, started ?? now);
@@ -121,6 +121,6 @@ function timeline(model, entries, label) {
   const { from, to } = spanOf(model);
   const shown = entries.filter((entry) => entry.at >= from);
   const lanes = [livenessLane(model), ...(isFromFiles(model.state) ? [] : [apiServerLane(model)])];
-  const summary = `${label}: ${plural(shown.length, "event")} from ${clock(from, now)} to ${clock(to, now)}. The list below has them.`;
+  const summary = `${label}: ${plural(shown.length, "event")} from ${clock(from, now)} to ${clock(to, now)}. The list below shows them.`;
   return laneChart({ from, to, width, label: summary, lanes: [...lanes, ...countLanes(shown, from, to, width)] });
 }

@@ -72,7 +72,7 @@ function backendTimeline({ detail, entries: all, started, now, detailWidth: widt
     entries.some((entry) => entry.kind === "backends" && Object.values(unnamed(entry)).some(Boolean))
       ? h("p", { class: "note" }, "Some changes were too large to name each address. The bands show only when an address was certainly a backend.") : null,
     laneChart({
-      from, to, width, rowHeight: 20, label: `Backends over time: ${plural(lanes.length, "address", "addresses")}. The events below have the changes.`,
+      from, to, width, rowHeight: 20, label: `Backends over time: ${plural(lanes.length, "address", "addresses")}. The events below list the changes.`,
       lanes: lanes.map((one) => ({ name: one.address, bands: bands(one) })),
     }),
   ];
@@ -84,7 +84,7 @@ function explained({ document, error }) {
   return [
     document.age_seconds < 10 ? null : h("p", { class: "note" }, `The control loop is busy, or waiting for an HNS call: this was the state ${seconds(document.age_seconds)} ago.`),
     document.hns === "known" ? null : h("p", { class: "note" }, document.hns === "unavailable"
-      ? "HNS unavailable: what HNS has is from the last audit." : "HNS not audited yet: what HNS has is not known."),
+      ? "HNS unavailable: the observed state is from the last audit." : "HNS not audited yet: the observed state is unknown."),
     document.conditions.map((one) => h("p", { class: "condition" }, badge("wait", one.reason), " ", one.message)),
     document.steps.length ? [h("h3", null, "Pending steps"), h("ol", { class: "steps" }, document.steps.map((step) => h("li", null, step)))] : null,
     h("h3", null, "Frontends"),
@@ -100,5 +100,5 @@ function serviceDetail(data) {
     explained(detail),
     backendTimeline(data),
     h("h3", null, "Events of this Service"),
-    entries.length ? entryList(entries.slice(-PAGE), now) : empty("The history has none."));
+    entries.length ? entryList(entries.slice(-PAGE), now) : empty("No events in the history."));
 }

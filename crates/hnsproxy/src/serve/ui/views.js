@@ -1,4 +1,4 @@
-// The views: what is below the summary, from the data of the page to elements.
+// The views below the summary. Each view is a function from the data of the page to DOM elements.
 
 const FIRST = 12;
 
@@ -64,7 +64,7 @@ function overview(data) {
       choices("Time", "span", SPANS, data.span),
       timeline(data, entries, "Activity"),
       h("h3", null, "Last events"),
-      entries.length ? entryList(entries.slice(-FIRST), now) : empty("Nothing has happened yet."),
+      entries.length ? entryList(entries.slice(-FIRST), now) : empty("No events yet."),
       entries.length > FIRST ? h("p", null, h("a", { href: "#history" }, `All ${plural(entries.length, "event")}`)) : null),
   ];
 }
@@ -79,11 +79,11 @@ function pending(data) {
     panel("Pending changes",
       facts([
         ...pendingCounts(state).map(([name, value]) => [name, number(value)]),
-        ["The oldest change has been pending", oldest === null ? "none" : seconds(oldest)],
+        ["Age of the oldest pending change", oldest === null ? "none" : seconds(oldest)],
       ])),
     panel("Services that are not in sync",
       rows.length ? table("Services that are not in sync", SERVICE_COLUMNS, serviceRows(rows)) : empty("All Services are in sync."),
-      rows.length === 100 ? h("p", { class: "note" }, "Only the first 100. The view Services has all.") : null),
+      rows.length === 100 ? h("p", { class: "note" }, "Only the first 100 are shown. The Services view lists all.") : null),
   ];
 }
 
@@ -102,7 +102,7 @@ function history(data) {
       choices("Time", "span", SPANS, data.span)),
     timeline(data, matching, "History"),
     h("p", { class: "range", role: "status" }, plural(matching.length, "event"),
-      data.dropped ? `; ${number(data.dropped)} older ones are no longer kept` : ""),
+      data.dropped ? `; ${number(data.dropped)} older events were discarded` : ""),
     matching.length ? entryList(matching.slice(-shown), now) : empty("No event matches."),
     more > 0 ? button("more", `Show ${number(Math.min(more, PAGE))} more of ${number(more)}`) : null)];
 }
@@ -130,9 +130,9 @@ function writeDurations(data) {
   });
   const total = marks.length ? `${plural(writes.length, "write")}, the longest ${seconds(Math.max(...marks.map((mark) => mark.longest)))}` : "no write";
   return [
-    marks.length ? null : empty("No write in this time."),
+    marks.length ? null : empty("No writes in this period."),
     durationChart({ from, to, width, columns: marks, label: `Duration of writes from ${clock(from, now)} to ${clock(to, now)}: ${total}` }),
-    laneChart({ from, to, width, rowHeight: 24, hasAxis: false, label: "Liveness of HNS in the same time", lanes: [livenessLane(data)] }),
+    laneChart({ from, to, width, rowHeight: 24, hasAxis: false, label: "Liveness of HNS in the same period", lanes: [livenessLane(data)] }),
   ];
 }
 
@@ -155,18 +155,18 @@ function hns(data) {
   return [
     panel("HNS", facts([
       ["Liveness", LIVENESS[state.hns.liveness] ?? state.hns.liveness],
-      ["Call in flight beyond its budget", state.hns.overdue_call ?? "none"],
+      ["Overdue call", state.hns.overdue_call ?? "none"],
       ["Version", state.hns.version ?? "not known yet"],
       ["API", state.hns.api],
       ["Settings", state.hns.description],
     ])),
     panel("Writes over time",
       choices("Time", "span", SPANS, data.span),
-      h("p", { class: "note" }, "From the median (dot) to the longest write. A write can be several calls."),
+      h("p", { class: "note" }, "Each line goes from the median write (dot) to the longest write. A write can consist of several calls."),
       writeDurations(data)),
     panel("Calls of the last 10 minutes",
-      h("p", { class: "note" }, "Bar from p50 to p90, line to the longest call, tick at p99. The scale is logarithmic."),
-      all.length ? table("Calls by function", columnsOf, rows) : empty("No call has returned.")),
+      h("p", { class: "note" }, "The bar goes from p50 to p90, the line to the longest call. The tick marks p99. The scale is logarithmic."),
+      all.length ? table("Calls by function", columnsOf, rows) : empty("No call has returned in this period.")),
   ];
 }
 
@@ -182,7 +182,7 @@ function networks(data) {
           h("th", { scope: "row" }, network.name),
           cell(null, badge(network.present ? "ok" : "bad", network.present ? "present" : "missing")),
           cell(null, h("code", null, network.id ?? "not known")))))
-        : empty("No network is known.")),
+        : empty("No networks found yet.")),
     panel("Capabilities of HNS",
       capabilities.length
         ? h("ul", { class: "capabilities" }, capabilities.map(([name, can]) => h("li", null, badge(can ? "ok" : "info", can ? "yes" : "no"), CAPABILITIES[name] ?? words(name))))
@@ -190,10 +190,10 @@ function networks(data) {
     panel("Node", facts([
       ["Name", node.name],
       ["In the cluster", node.found === null ? "not known yet" : node.found ? "yes" : "no"],
-      ["Traffic of external load balancers", node.eligible ? "yes" : "no"],
+      ["Eligible for external load balancers", node.eligible ? "yes" : "no"],
       ["Addresses", node.addresses.join(", ") || "none"],
       ["IP families", page?.families.join(", ") ?? ""],
-      ["Lists of the cluster", cluster.complete ? "complete" : "not complete"],
+      ["Initial lists of the cluster", cluster.complete ? "complete" : "incomplete"],
     ])),
   ];
 }
@@ -215,11 +215,11 @@ function drift(data) {
           cell(null, one.last === null ? "" : clock(one.last, data.now)),
           cell("picture wide", shareBar(one.found / highest, `${words(one.cause)}: ${number(one.found)} found`)))))
       : empty("None found.")),
-  panel("Events of drift", events.length ? [
+  panel("Drift events", events.length ? [
     choices("Time", "span", SPANS, data.span),
     timeline(data, events, "Drift"),
     entryList(events.slice(-PAGE), data.now),
-  ] : empty("None."))];
+  ] : empty("No drift events."))];
 }
 
 const VIEWS = [

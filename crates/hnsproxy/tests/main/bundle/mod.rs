@@ -1,4 +1,4 @@
-//! `bundle`: the parts of a node, its replay on another computer, and that no secret is in it.
+//! `bundle`: the parts, the replay on another computer, and the removal of secrets.
 
 #[cfg(unix)]
 mod secrets;
@@ -59,7 +59,7 @@ impl Target {
     }
 }
 
-/// What a command prints, without its description of HNS.
+/// The output of a command, without its description of HNS.
 fn replayed(arguments: &[&str]) -> Value {
     let mut document: Value = serde_json::from_str(&hnsproxy(arguments).stdout).unwrap();
     if let Value::Object(members) = &mut document {
@@ -78,7 +78,7 @@ fn a_node_is_replayed_from_its_bundle() {
         let running = Running::start(&[&[kubeconfig.as_str(), &at], &settings[..]].concat());
         running.wait_until_in_sync();
         let debug = format!("--debug-address={}", running.metrics);
-        // Something to plan: half of the load balancers are gone, and no process repairs them.
+        // Half of the load balancers are deleted and no process repairs them, so that the plan is not empty.
         let node = [&[kubeconfig.as_str(), &at, "-o=json"], &settings[..]].concat();
         let argument = target.argument();
         let bundle = [&["bundle", &argument, &debug][..], &node].concat();
@@ -140,7 +140,7 @@ fn a_file_that_exists_is_replaced_only_with_force() {
 }
 
 #[test]
-fn while_hns_hangs_and_no_process_answers_the_rest_is_written() {
+fn the_other_parts_are_written_while_hns_hangs_and_no_process_responds() {
     let (cluster, hns, target) = (Cluster::recorded(BOUTIQUE), Hns::of(BOUTIQUE), Target::new());
     let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
     hns.emulator.inject(Fault::of_each(Which::Any, Effect::Hang));
@@ -165,7 +165,7 @@ fn while_hns_hangs_and_no_process_answers_the_rest_is_written() {
         "cluster-problems.json",
     ];
     assert_eq!(written, expected);
-    // Without HNS, the bundle says so.
+    // The error of a command names the missing part.
     let (cluster, objects) = (from(&target.file()), emulated(&target.file()));
     let ended = hnsproxy(&["plan", &cluster, &objects]).expect(1);
     assert!(ended.stderr.contains("missing part hns.json"), "{ended:?}");

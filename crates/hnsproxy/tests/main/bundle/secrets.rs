@@ -1,4 +1,4 @@
-//! Secrets are put wherever one can be. None may be in a part of the bundle, on a page or in the log of the process.
+//! Puts secrets in all places that can contain one, and verifies that none is in the bundle, on a page, or in the log of the process.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ const PAGES: [&str; 13] = [
     "/debug/services",
 ];
 
-/// A text that occurs nowhere else.
+/// A unique text for a place.
 fn seed(place: &str) -> String {
     format!("seed-{place}-7d1f0c5e9b")
 }
@@ -58,7 +58,7 @@ fn objects() -> Value {
     json!(objects)
 }
 
-/// The kubeconfig of a server, with secrets in each field that can have one.
+/// The kubeconfig of a server, with a secret in each field that can contain one.
 fn kubeconfig(cluster: &Cluster, user: Value) -> Value {
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
     kubeconfig["users"][0]["user"] = user;
@@ -161,7 +161,7 @@ fn no_secret_is_in_a_bundle_on_a_page_or_in_the_log() {
     for (name, content) in written {
         for place in PLACES {
             for form in [seed(place), BASE64.encode(seed(place))] {
-                // Base64 at the end depends on what follows.
+                // The padding at the end of the base64 text depends on the data after the secret.
                 let form = form.trim_end_matches('=');
                 let has = content.windows(form.len()).any(|window| window == form.as_bytes());
                 assert!(!has, "the secret of {place} is in {name}:\n{}", String::from_utf8_lossy(&content));

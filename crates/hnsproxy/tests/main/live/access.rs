@@ -59,7 +59,7 @@ fn metrics_show_when_a_token_expires() {
     let metric =
         |name: &str| page.metric(&format!("hnsproxy_credential_{name}_timestamp_seconds{{credential=\"token\"}}"));
     assert_eq!((metric("issued"), metric("expiry")), (Some(1_767_225_600.0), Some(4_102_444_800.0)));
-    assert!(!page.body.contains("=\"client_certificate\""), "there is none");
+    assert!(!page.body.contains("=\"client_certificate\""), "no client certificate");
 }
 
 #[test]

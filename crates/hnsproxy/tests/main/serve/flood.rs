@@ -1,4 +1,4 @@
-//! Clients that connect and send nothing, or request pages and read nothing.
+//! Clients that connect and send nothing, or that request pages and do not read the responses.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -78,7 +78,7 @@ fn the_health_check_of_a_service_is_answered_while_thousands_of_connections_send
     assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
 }
 
-/// Connects to an address many times, and requests a page. The system keeps little of an answer that is not read.
+/// Opens many connections to an address, and requests a page on each. The sockets buffer only a small part of an unread response.
 #[cfg(target_os = "linux")]
 fn slow_clients(address: SocketAddr, path: &str) -> Vec<TcpStream> {
     let client = || {
@@ -86,7 +86,7 @@ fn slow_clients(address: SocketAddr, path: &str) -> Vec<TcpStream> {
         socket.set_recv_buffer_size(1 << 12).unwrap();
         socket.connect_timeout(&address.into(), BOUND).unwrap();
         let mut stream = TcpStream::from(socket);
-        // The server may have closed it, to make room for later ones.
+        // The server may have closed the connection because of later ones.
         drop(write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         stream
     };
@@ -96,7 +96,7 @@ fn slow_clients(address: SocketAddr, path: &str) -> Vec<TcpStream> {
 #[cfg(target_os = "linux")]
 const SLOW_CLIENTS: usize = 1000;
 
-/// The documented limits of unread answers and of buffers are 16 MiB and 20 MiB. The rest is for the tasks of connections and the allocator.
+/// The documented limits are 16 MiB for unread responses and 20 MiB for buffers. The rest is for the connection tasks and the allocator.
 #[cfg(target_os = "linux")]
 const MAX_GROWTH: u64 = 64 << 20;
 

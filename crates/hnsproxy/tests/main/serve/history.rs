@@ -102,7 +102,7 @@ fn a_call_that_hangs_is_in_the_history_before_it_returns_and_its_write_afterward
 }
 
 #[test]
-fn backends_that_come_and_go_are_in_the_history_with_the_reason() {
+fn added_and_removed_backends_are_in_the_history_with_reasons() {
     let (cluster, hns) = (Cluster::empty(), Hns::on(&testing::host("15.5", &["L2Bridge"])));
     cluster.put_web("web", "10.96.0.1");
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);

@@ -1,4 +1,4 @@
-//! The page for browsers, as a client without a browser gets it.
+//! The web UI, tested with an HTTP client instead of a browser.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn the_page_for_browsers_allows_only_its_own_script_and_style() {
 }
 
 #[test]
-fn the_page_is_found_without_its_last_slash_and_can_be_switched_off() {
+fn the_page_is_found_without_its_last_slash_and_can_be_disabled() {
     let (_hns, running) = in_sync(&[]);
     let redirect = get(running.metrics, "/ui").unwrap();
     assert_eq!((redirect.code, redirect.header("location")), (308, "ui/"));

@@ -1,5 +1,5 @@
 //! Chromium, driven by WebDriver (<https://www.w3.org/TR/webdriver2/>): requests with JSON to the program `chromedriver`.
-//! The tests need six commands; a crate with all commands would add more than 30 packages.
+//! The tests need only six commands, and a crate for WebDriver would add more than 30 packages.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::program::free_addresses;
 use crate::support::wait::{BOUND, wait_until};
 
-/// Whether the programs are installed. CI has to install them.
+/// Whether the programs are installed. In CI, they must be installed.
 fn is_here() -> bool {
     let is_here = ["chromium", "chromedriver"].map(|program| Command::new(program).arg("--version").output().is_ok());
     if is_here == [true; 2] {
@@ -27,7 +27,7 @@ fn is_here() -> bool {
     false
 }
 
-/// A Chromium with a profile of its own. Both programs are killed when this is dropped.
+/// A Chromium process with its own profile. Chromium and chromedriver are killed when this value is dropped.
 pub(super) struct Browser {
     driver: Child,
     address: SocketAddr,
@@ -88,13 +88,13 @@ impl Browser {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
     }
 
-    /// What the body of a function returns for its arguments.
+    /// Runs the body of a JavaScript function with arguments, and returns its result.
     #[track_caller]
     pub(super) fn run(&self, script: &str, arguments: &[&str]) -> Value {
         self.post("/execute/sync", &json!({"script": script, "args": arguments}))
     }
 
-    /// What the promise of an expression becomes.
+    /// Evaluates an expression, and returns the result of its promise.
     #[track_caller]
     pub(super) fn run_async(&self, promise: &str) -> Value {
         let script = format!("const done = arguments[0]; {promise}.then(done, (error) => done(String(error)))");
@@ -113,7 +113,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let is_closed = exchange(self.address, "DELETE", &self.session, "").is_some_and(|answer| answer.is_null());
         if let Some(process) = self.process.filter(|_| !is_closed) {
-            // It may have ended.
+            // The process may have ended already.
             let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status();
         }
         let _ = self.driver.kill();
@@ -121,7 +121,8 @@ impl Drop for Browser {
     }
 }
 
-/// The value of an answer. None without one. The driver knows only HTTP/1.1, and keeps the connection open.
+/// Sends a request, and returns the value of the response; `None` without a response. chromedriver supports only HTTP/1.1, and keeps the
+/// connection open.
 fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<Value> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;

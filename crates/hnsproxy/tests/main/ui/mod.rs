@@ -1,4 +1,4 @@
-//! The page `/ui/` in a real browser: the Debian packages `chromium` and `chromium-driver`.
+//! Tests the web UI in Chromium, from the Debian packages `chromium` and `chromium-driver`.
 
 mod browser;
 mod page;
@@ -20,7 +20,7 @@ use page::{Page, Scheme, VIEWS, WIDE, Window};
 
 const BOUTIQUE: &str = "boutique-l2bridge";
 
-/// The program with the cluster and the HNS of a recording, in sync.
+/// The running program with the cluster and the HNS of a recording. HNS is in sync.
 fn boutique() -> (Cluster, Hns, Running) {
     let (cluster, hns) = (Cluster::recorded(BOUTIQUE), Hns::of(BOUTIQUE));
     let running = start(&cluster, &hns);
@@ -81,7 +81,7 @@ fn a_healthy_node_serves_and_a_row_opens_a_service() {
 }
 
 #[test]
-fn hns_unavailable_is_the_sentence_on_top() {
+fn hns_unavailable_is_the_headline() {
     let (_cluster, hns, running) = boutique();
     let Some(page) = Page::open(running.metrics, WIDE) else { return };
     page.wait_for("#headline", "Serving");
@@ -310,13 +310,13 @@ fn a_service_opens_and_closes_by_keyboard() {
 }
 
 #[test]
-fn a_process_that_ends_is_noticed_and_so_is_its_restart() {
+fn the_end_and_the_restart_of_the_process_are_shown() {
     let (cluster, hns, running) = boutique();
     let Some(page) = Page::open(running.metrics, WIDE) else { return };
     page.wait_for("#headline", "Serving");
     let (health, metrics) = (running.health, running.metrics);
     running.kill();
-    page.wait_for("#headline", "hnsproxy does not answer since ");
+    page.wait_for("#headline", "hnsproxy has not responded since ");
     page.wait_for("#detail", "All data is from ");
     page.keep_picture("no-answer");
     let _running =

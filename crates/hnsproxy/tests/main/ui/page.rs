@@ -1,4 +1,4 @@
-//! The page in a browser: what it shows, and checks that hold for each view.
+//! The web UI in a browser: access to its content, and checks for each view.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(super) enum Scheme {
     Dark,
 }
 
-/// What the window of the browser is like.
+/// The properties of the browser window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     pub(super) width: u32,
@@ -36,7 +36,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Opens the page at the address of metrics. None if there is no browser.
+    /// Opens the web UI at the metrics address. `None` if no browser is installed.
     pub(super) fn open(metrics: SocketAddr, window: Window) -> Option<Self> {
         let page = Self { browser: Browser::start()?, address: format!("http://{metrics}/ui/") };
         page.resize(window);
@@ -65,7 +65,7 @@ impl Page {
         self.browser.run(script, arguments)
     }
 
-    /// Presses the tabulator key until a predicate, the body of a function, holds.
+    /// Presses the Tab key until a predicate is true. The predicate is the body of a JavaScript function.
     #[track_caller]
     pub(super) fn tab_until(&self, predicate: &str) {
         const TAB: char = '\u{e004}';
@@ -102,14 +102,14 @@ impl Page {
         wait_until(selector, || self.number(selector), |number| accept(*number));
     }
 
-    /// Waits until the first element that a selector finds has a text, beside others.
+    /// Waits until the first element that matches a selector contains a text.
     #[track_caller]
     pub(super) fn wait_for(&self, selector: &str, text: &str) {
         let has = |texts: &Vec<String>| texts.first().is_some_and(|first| first.contains(text));
         wait_until(&format!("{selector} to have {text:?}"), || self.texts(selector), has);
     }
 
-    /// Types into a field, as a user does: the page is told of the new value.
+    /// Sets the value of a field, and sends the input event that typing would send.
     #[track_caller]
     pub(super) fn type_into(&self, selector: &str, text: &str) {
         let script = "const field = document.querySelector(arguments[0]); field.value = arguments[1]; \
@@ -117,7 +117,7 @@ impl Page {
         self.run(script, &[selector, text]);
     }
 
-    /// Ends the test if a rule of axe is violated, or the page is wider than the window.
+    /// Fails if an axe rule is violated, or if the page is wider than the window.
     #[track_caller]
     pub(super) fn check(&self, what: &str) {
         if self.run("return typeof axe", &[]) == "undefined" {
@@ -131,7 +131,7 @@ impl Page {
         assert_eq!(overflow, 0, "{what} is wider than the window");
     }
 
-    /// Ends the test if the browser has reported an error, such as a violation of the policy. A page with an error code is none.
+    /// Fails if the browser console has an error, such as a violation of the policy. Responses with an error code do not count.
     #[track_caller]
     pub(super) fn check_console(&self) {
         let entries = self.browser.post("/se/log", &json!({"type": "browser"}));
@@ -139,7 +139,7 @@ impl Page {
         assert_eq!(errors, Vec::<&Value>::new());
     }
 
-    /// Keeps a picture of the window in `target/ui`.
+    /// Saves a screenshot of the window in `target/ui`.
     #[track_caller]
     pub(super) fn keep_picture(&self, name: &str) {
         let picture = self.browser.devtools("Page.captureScreenshot", &json!({"format": "webp", "quality": 80}));

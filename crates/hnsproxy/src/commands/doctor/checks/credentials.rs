@@ -5,10 +5,10 @@ use super::super::facts::{Expiry, Facts};
 
 pub(in super::super) const CHECK: Check = Check {
     id: "credentials-expiry",
-    title: "the credentials are valid for some time",
-    finds: "a failure if the client certificate or the token (a JWT, as those of service accounts) has expired; a warning if the certificate expires in less than 7 days, or the token in less than 24 hours, and less than a tenth of its lifetime is left.",
+    title: "the credentials do not expire soon",
+    finds: "a failure if the client certificate or the token (a JWT, such as a service account token) has expired; a warning if less than 10 % of the lifetime is left, and less than 7 days for the certificate or 24 hours for the token.",
     cause: "Nothing renews the certificate or the file of the token: the kubelet does not rotate them, the program that wrote the kubeconfig ran once, or the clock of the node is wrong.",
-    cure: "Renew the credentials, and let hnsproxy use files that are renewed (`client-certificate`, `tokenFile`), the service account of its pod, or a credential plugin. hnsproxy reads changed files without a restart.",
+    cure: "Renew the credentials, and configure hnsproxy to use files that another program renews (`client-certificate`, `tokenFile`), the service account of its pod, or a credential plugin. hnsproxy reads changed files without a restart.",
     run,
 };
 
@@ -18,7 +18,7 @@ fn run(facts: &Facts) -> Result<Finding, String> {
     let api_server = facts.api_server.as_ref().map_err(Clone::clone)?;
     let expiries = api_server.expiries.as_ref().map_err(Clone::clone)?;
     if expiries.is_empty() {
-        return Err("neither a client certificate nor a token that says when it expires".to_owned());
+        return Err("no client certificate, and no token with an expiry time".to_owned());
     }
     let expired = expiries.iter().filter(|one| one.seconds_left <= 0).map(line);
     let expired: Vec<_> = expired.collect();
@@ -29,7 +29,7 @@ fn run(facts: &Facts) -> Result<Finding, String> {
     Ok(Finding::warning_unless_empty(soon.collect(), expiries.iter().map(line).collect::<Vec<_>>().join("; ")))
 }
 
-/// Credentials that are renewed all the time are always near their end: they are a problem only if they are not renewed when most of their time is over.
+/// Short-lived credentials always expire soon. They are a problem only if they were not renewed when 10 % of their lifetime was left.
 fn is_soon(expiry: &Expiry) -> bool {
     let limit = if expiry.is_certificate { 7 * 24 * HOUR } else { 24 * HOUR };
     let is_late = expiry.lifetime_seconds.is_none_or(|lifetime| expiry.seconds_left < lifetime / 10);

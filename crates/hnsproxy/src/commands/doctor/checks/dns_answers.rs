@@ -1,24 +1,24 @@
-//! Whether the DNS of the cluster answers on this node.
+//! Checks whether the cluster DNS answers queries from this node.
 
 use super::super::check::{Check, Finding};
 use super::super::facts::{Answer, Facts};
 
 pub(in super::super) const CHECK: Check = Check {
     id: "dns-answers",
-    title: "the DNS of the cluster answers",
-    finds: "a failure for each cluster IP of the DNS Service that does not answer a query from this node in 2 s, by UDP and by TCP; a warning for each of up to 8 ready backends that does not, and for each error of a server. Only on Windows, with the cluster of an API server.",
+    title: "the cluster DNS answers queries",
+    finds: "a failure for each cluster IP of the DNS Service that does not answer a query from this node in 2 s, by UDP and by TCP; a warning for each of up to 8 ready backends that does not answer, and for each error code. Runs only on Windows, and only if the cluster is read from an API server.",
     cause: "If backends answer and the cluster IP does not, the load balancer does not forward packets, although HNS has it ([containers-roadmap 2176](https://github.com/aws/containers-roadmap/issues/2176), [hcsshim 994](https://github.com/microsoft/hcsshim/issues/994)), or hnsproxy has not programmed it. If no backend answers, the DNS pods, the network between the nodes, or a network policy is the cause.",
     cure: "If only the cluster IP fails, see dns-service; delete the load balancer of that frontend (`Get-HnsPolicyList`, `Remove-HnsPolicyList`), and hnsproxy creates it again. Otherwise check the DNS pods and the routes to their nodes.",
     run,
 };
 
-/// `NOERROR` and `NXDOMAIN`: the cluster can have another domain.
+/// `NOERROR` and `NXDOMAIN`. The latter is also a response: the cluster can have another domain than the one in the query.
 const ANSWERED: [u8; 2] = [0, 3];
 
 fn run(facts: &Facts) -> Result<Finding, String> {
     let answers = facts.dns.as_ref().map_err(Clone::clone)?;
     if answers.is_empty() {
-        return Err("the cluster does not have the DNS Service".to_owned());
+        return Err("DNS Service not found in the cluster".to_owned());
     }
     let lines = |is_failure: bool| -> Vec<_> {
         let found = answers.iter().filter(|answer| is_silent_frontend(answer) == is_failure);
@@ -37,7 +37,7 @@ fn is_silent_frontend(answer: &Answer<u8>) -> bool {
     !answer.server.is_backend && answer.result.is_err()
 }
 
-/// What is wrong with a server.
+/// Describes the problem of a server. `None` if the server has answered.
 fn line(Answer { server, result }: &Answer<u8>) -> Option<String> {
     let problem = match result {
         Ok(code) if ANSWERED.contains(code) => return None,

@@ -1,4 +1,4 @@
-//! Reads the cluster, and asks the API server.
+//! Reads the cluster, and queries the API server.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::source;
 
 pub(super) const FROM_FILES: &str = "the cluster is read from files";
 
-/// `hns` knows the name of an emulated node.
+/// `hns` provides the name of an emulated node.
 pub(super) fn read(inputs: &Inputs, hns: &Hns) -> (Source<Catalog>, Source<ApiServerFacts>) {
     let Inputs { args, config } = inputs;
     let catalog = read_cluster(args, config, hns, &unhandled()).map_err(|error| error_chain(&error));
@@ -37,7 +37,7 @@ pub(super) fn read(inputs: &Inputs, hns: &Hns) -> (Source<Catalog>, Source<ApiSe
     (catalog, Ok(ApiServerFacts { error, missing_node, reviews, clock_ahead_seconds, expiries }))
 }
 
-/// When the credentials with which the API server was asked expire.
+/// The expiry times of the credentials that were used for the API server.
 fn expiries(access: &Access, now: Timestamp) -> Vec<Expiry> {
     let expiry = |lifetime: CredentialLifetime| Expiry {
         is_certificate: lifetime.kind == CredentialKind::ClientCertificate,
@@ -47,7 +47,7 @@ fn expiries(access: &Access, now: Timestamp) -> Vec<Expiry> {
     access.credential_lifetimes().into_iter().map(expiry).collect()
 }
 
-/// The facts of an API server that does not answer in time.
+/// The facts if the API server does not respond in time.
 pub(super) fn unavailable(inputs: &Inputs, reason: String) -> Source<ApiServerFacts> {
     if inputs.args.source.from.is_some() {
         return Err(FROM_FILES.to_owned());

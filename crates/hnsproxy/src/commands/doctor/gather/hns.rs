@@ -1,4 +1,4 @@
-//! Calls HNS, one thread after the other: if HNS hangs, no second call is made.
+//! Calls HNS from one thread at a time. If a call hangs, no further call is made.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -20,15 +20,15 @@ use crate::hns::{Hns, objects};
 use crate::host_local::HostLocal;
 use crate::session::Session;
 
-/// A large HNS needs many calls. As long as each one returns, they may take this long together.
+/// The time limit for one piece of work, which makes many calls on a large node. Each call has its own limit, too.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A call in flight counts as hung after this number of its budgets (`--hns-call-budget`): 15 s by default.
+/// A call counts as hung if it exceeds `--hns-call-budget` times this number: 15 s by default.
 const BUDGETS: u32 = 3;
 
-/// The opened HNS, and whether it answers.
+/// The opened HNS, and whether it responds.
 pub(in crate::commands) struct HnsThread {
     hns: Source<Arc<Hns>>,
-    /// Why no further call is made.
+    /// The reason why no further call is made, after HNS has not responded.
     silent: Option<String>,
     call_limit: Duration,
 }
@@ -41,7 +41,7 @@ impl HnsThread {
         Self { hns: opened.wait().and_then(|opened| opened), silent: None, call_limit }
     }
 
-    /// For what needs no call of HNS.
+    /// Returns HNS for work that makes no HNS calls.
     pub(in crate::commands) fn opened(&self) -> Source<Arc<Hns>> {
         self.hns.clone()
     }
@@ -49,7 +49,7 @@ impl HnsThread {
     /// Runs work that calls HNS.
     ///
     /// # Errors
-    /// The reason, if HNS was not opened, or does not answer in time, now or in earlier work.
+    /// The reason, if HNS could not be opened, or did not respond in time to this or earlier work.
     pub(in crate::commands) fn run<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(Arc<Hns>) -> T + Send + 'static,
@@ -91,7 +91,7 @@ pub(super) fn read(hns: &Hns) -> Result<HnsFacts, Error> {
     })
 }
 
-/// What a session needs beside HNS.
+/// The inputs of a session in addition to HNS.
 pub(in crate::commands) struct SessionInputs {
     settings: Settings,
     host: Host,

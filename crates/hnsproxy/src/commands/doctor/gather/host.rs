@@ -1,4 +1,4 @@
-//! Asks Windows about itself, its ports and its processes.
+//! Reads the version, the port ranges and the processes of Windows.
 
 use hcn_survey::{HostFacts, output};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
@@ -14,20 +14,20 @@ pub(super) fn with_version(host: HostFacts, hns: Option<&HnsFacts>) -> HostFacts
     HostFacts { hns_version: hns.map(|hns| hns.version.to_string()), ..host }
 }
 
-/// The port ranges that `netsh` prints. The functions of Windows for them would need unsafe code.
+/// The port ranges that `netsh` prints. Calling the Windows API instead would require unsafe code.
 pub(super) fn port_ranges() -> PortRanges {
     let mut text = String::new();
     for (what, protocol) in
         ["dynamicport", "excludedportrange"].into_iter().flat_map(|what| [(what, "tcp"), (what, "udp")])
     {
         let output = output("netsh.exe", &["int", "ipv4", "show", what, protocol]).unwrap_or_default();
-        // The words are in the language of Windows, and may lack the name of the protocol.
+        // The output is localized and may not contain the name of the protocol, so the name is added.
         text.push_str(&format!("{protocol}\n{output}\n"));
     }
     port_ranges::parse(&text)
 }
 
-/// The processes with the name of a proxy, without this one. hnsproxy has that of kube-proxy if it has replaced its program.
+/// Lists the other processes with the name of a proxy. hnsproxy is named kube-proxy if it has replaced the program of kube-proxy.
 pub(super) fn proxies() -> Vec<String> {
     let mut system = System::new();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing().without_tasks());
