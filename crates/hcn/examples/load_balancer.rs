@@ -37,8 +37,11 @@ fn run(hns: Arc<dyn Hcn>) -> Result<(), String> {
     // Some builds choose an id of their own.
     let endpoint = client.create_endpoint(network, ENDPOINT, &endpoint).map_err(|error| error.to_string())?;
     let result = with_load_balancer(&client, endpoint, frontend);
-    client.delete_endpoint(endpoint).map_err(|error| format!("endpoint {endpoint} is left: {error}"))?;
-    result
+    match (result, client.delete_endpoint(endpoint)) {
+        (result, Ok(())) => result,
+        (Ok(()), Err(error)) => Err(format!("endpoint {endpoint} is left: {error}")),
+        (Err(first), Err(error)) => Err(format!("{first}; endpoint {endpoint} is left: {error}")),
+    }
 }
 
 fn with_load_balancer(client: &Client, endpoint: Guid, frontend: &str) -> Result<(), String> {

@@ -30,7 +30,10 @@ fn each_command_line_of_the_pages_is_valid() {
         let text = fs::read_to_string(&page).unwrap();
         for line in command_lines(&text) {
             checked += 1;
-            let arguments = shlex::split(&line).unwrap_or_default();
+            let Some(arguments) = shlex::split(&line) else {
+                invalid.push(format!("{}: {line}: a quote is not closed", page.display()));
+                continue;
+            };
             if let Err(error) = hnsproxy::cli::parse(arguments.into_iter().map(Into::into))
                 && !is_placeholder(error.kind())
             {

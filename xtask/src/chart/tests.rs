@@ -111,6 +111,7 @@ fn an_error_names_the_value_that_is_wrong() {
         ("/resources/limits", json!({"memory": "300 MB"}), "/resources/limits/memory"),
         ("/maxUnavailable", json!(0), "/maxUnavailable"),
         ("/maxUnavailable", json!("half"), "/maxUnavailable"),
+        ("/maxUnavailable", json!("0%"), "/maxUnavailable"),
         ("/monitoring/podMonitor/interval", json!("often"), "/monitoring/podMonitor/interval"),
         ("/replicas", json!(1), "'replicas'"),
     ];

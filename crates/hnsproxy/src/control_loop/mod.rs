@@ -34,8 +34,12 @@ const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
 
 /// How many Services are explained at once. An explanation takes about 0.1 ms, for which pending changes wait.
 const EXPLAINED_AT_ONCE: usize = 64;
-/// If more have changed, as at a start, the others are explained while nothing else is due, at this interval: a tenth of the time of a processor.
+/// The same before a run: the first write of a change waits for it.
+const EXPLAINED_BEFORE_RUN: usize = 8;
+/// If more have changed, as at a start, some are explained at this interval, which takes a tenth of the time of a processor.
 const EXPLAIN_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the loop confirms that all explanations are up to date, however rarely it audits.
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
@@ -81,6 +85,8 @@ pub struct ControlLoop<'a> {
     outage: Option<String>,
     /// Whether HNS has been in sync before.
     was_in_sync: bool,
+    /// When Services were last explained apart from a run.
+    explained_at: Duration,
 }
 
 /// What a tick leaves to do.
@@ -144,6 +150,7 @@ impl<'a> ControlLoop<'a> {
             configuration_error: None,
             outage: None,
             was_in_sync: false,
+            explained_at: Duration::ZERO,
         })
     }
 
@@ -178,6 +185,10 @@ impl<'a> ControlLoop<'a> {
                 return Ok(Exit::Reload(reload));
             }
             due = self.tick()?;
+            // Continuous changes must not keep the others from being explained.
+            if self.session.now() >= self.explained_at + EXPLAIN_INTERVAL && self.session.has_outdated_explanations() {
+                self.explain_some();
+            }
         }
     }
 
@@ -185,10 +196,11 @@ impl<'a> ControlLoop<'a> {
     fn wait_until(&self, due: Duration) -> Duration {
         let wait = due.saturating_sub(self.session.now());
         let explains = self.session.has_complete_cluster() && self.session.has_outdated_explanations();
-        if explains { wait.min(EXPLAIN_INTERVAL) } else { wait }
+        wait.min(if explains { EXPLAIN_INTERVAL } else { CONFIRM_INTERVAL })
     }
 
     fn explain_some(&mut self) {
+        self.explained_at = self.session.now();
         if self.session.has_complete_cluster() {
             self.session.explain_some(self.context.store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
         }
@@ -329,7 +341,7 @@ impl<'a> ControlLoop<'a> {
         }
         // A write of the run may hang: what it is about to change is published before.
         session.take_changes();
-        session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
+        session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_BEFORE_RUN);
         let Ran { next, is_status_due } = session.run(&|| events.interrupts());
         let next = match next {
             Next::At(time) => time.min(self.next_audit),

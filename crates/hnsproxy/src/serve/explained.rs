@@ -25,9 +25,9 @@ use super::status_api::API_VERSION;
 use super::{Shared, query};
 use crate::status::PublishedExplanation;
 
-/// How often a missing explanation is looked for, for at most a second: most HNS calls are shorter.
+/// How often a missing explanation is looked for, for at most 2 s: a run takes up to a second, and most HNS calls are shorter.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
-const MAX_CHECKS: u32 = 20;
+const MAX_CHECKS: u32 = 40;
 
 #[derive(Debug, Serialize)]
 struct ExplainedPage<'a> {
@@ -159,11 +159,12 @@ pub(super) async fn explanation(
     })
 }
 
-/// During a start with many Services, not all of them have an explanation. The request for one puts it first, between two HNS calls.
+/// During a start with many Services, not all of them have an explanation. The request for one puts it first, at the next run. While HNS was never
+/// read, no explanation would say more than that.
 async fn wait_for_explanation(shared: &Shared, service: &ServiceName) {
     let is_missing = || {
-        let now = shared.proxy.store.snapshot().now.elapsed;
-        shared.proxy.services.contains(service) && shared.proxy.explanations.get(service, now).is_none()
+        let is_audited = shared.proxy.store.snapshot().status.hns_version.is_some();
+        is_audited && shared.proxy.services.contains(service) && !shared.proxy.explanations.is_explained(service)
     };
     for _ in 0..MAX_CHECKS {
         if !is_missing() {
@@ -176,30 +177,29 @@ async fn wait_for_explanation(shared: &Shared, service: &ServiceName) {
 /// Answers with the explanation that the control loop has published last.
 fn answer(shared: &Shared, service: &ServiceName, page: impl FnOnce(&PublishedExplanation) -> Response) -> Response {
     let snapshot = shared.proxy.store.snapshot();
-    let published = shared.proxy.explanations.get(service, snapshot.now.elapsed);
-    let is_audited = snapshot.status.hns_version.is_some();
-    match published {
-        Some(mut published) => {
-            // It may have changed for all Services since.
-            if published.explanation.hns != HnsView::NotAudited {
-                let is_unavailable = snapshot.status.audit_error().is_some();
-                published.explanation.hns = if is_unavailable { HnsView::Unavailable } else { HnsView::Known };
-            }
-            page(&published)
+    let unknown = |reason: &str| {
+        let reason = format!("cannot explain Service {service}: {reason}; see /readyz\n");
+        (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response()
+    };
+    // A new Service is explained before the first write for it, and listed after that write.
+    if !shared.proxy.services.contains(service) && !shared.proxy.explanations.is_explained(service) {
+        if !snapshot.status.progress.complete || snapshot.changes.are_queued() {
+            return unknown("not found, but there are changes of the cluster that the control loop has not taken yet");
         }
-        None if !shared.proxy.services.contains(service) => {
-            let body = json!({"message": format!("Service {service} not found")});
-            (StatusCode::NOT_FOUND, [JSON, NOSNIFF], body.to_string()).into_response()
-        }
-        None if is_audited => {
-            let reason = format!(
-                "cannot explain Service {service}: the control loop is busy, or waiting for an HNS call; see /readyz\n"
-            );
-            (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response()
-        }
-        None => page(&PublishedExplanation {
-            explanation: Explanation::before_audit(service.clone()),
-            age_seconds: Some(Duration::ZERO.as_secs_f64()),
-        }),
+        let body = json!({"message": format!("Service {service} not found")});
+        return (StatusCode::NOT_FOUND, [JSON, NOSNIFF], body.to_string()).into_response();
     }
+    if snapshot.status.hns_version.is_none() {
+        let explanation = Explanation::before_audit(service.clone());
+        return page(&PublishedExplanation { explanation, age_seconds: Some(Duration::ZERO.as_secs_f64()) });
+    }
+    let Some(mut published) = shared.proxy.explanations.get(service, snapshot.now.elapsed) else {
+        return unknown("the control loop is busy, or waiting for an HNS call");
+    };
+    // It may have changed for all Services since.
+    if published.explanation.hns != HnsView::NotAudited {
+        let is_unavailable = snapshot.status.audit_error().is_some();
+        published.explanation.hns = if is_unavailable { HnsView::Unavailable } else { HnsView::Known };
+    }
+    page(&published)
 }

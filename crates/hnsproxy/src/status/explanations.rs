@@ -87,14 +87,18 @@ impl ExplanationTable {
         lock(&self.0).checked = now;
     }
 
+    /// Whether there is an explanation of a Service. If not, it is the next to be explained.
+    pub fn is_explained(&self, service: &ServiceName) -> bool {
+        let mut table = lock(&self.0);
+        table.request(service);
+        table.entries.contains_key(service)
+    }
+
     /// The last explanation of a Service. None if the Service does not exist, or was not explained yet.
     pub fn get(&self, service: &ServiceName, now: Duration) -> Option<PublishedExplanation> {
         let (Entry { at, text }, right) = {
             let mut table = lock(&self.0);
-            let is_outdated = table.outdated.contains(service);
-            if is_outdated && table.requested.len() < MAX_REQUESTED {
-                table.requested.insert(service.clone());
-            }
+            let is_outdated = table.request(service);
             let entry = table.entries.get(service)?.clone();
             let right = if is_outdated { entry.at } else { table.checked };
             (entry, right)
@@ -106,6 +110,15 @@ impl ExplanationTable {
 }
 
 impl Table {
+    /// Returns whether a Service is outdated. If so, it is explained before others.
+    fn request(&mut self, service: &ServiceName) -> bool {
+        let is_outdated = self.outdated.contains(service);
+        if is_outdated && self.requested.len() < MAX_REQUESTED {
+            self.requested.insert(service.clone());
+        }
+        is_outdated
+    }
+
     /// A Service to explain: one that was requested, or if `left` is not 0 another one, which counts.
     fn take_outdated(&mut self, left: &mut usize) -> Option<ServiceName> {
         while let Some(requested) = self.requested.pop_first() {

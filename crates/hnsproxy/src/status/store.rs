@@ -33,6 +33,13 @@ pub struct ChangeTimes {
     last_part_programmed: Option<Duration>,
 }
 
+impl ChangeTimes {
+    /// Whether the control loop has not taken a change of the cluster yet.
+    pub fn are_queued(&self) -> bool {
+        self.queued_since.is_some()
+    }
+}
+
 /// How much of the changes that it had taken a run has programmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Programmed {

@@ -63,13 +63,18 @@ pub(super) fn object(text: &str, mut from: usize) -> Found {
 }
 
 /// A token of EKS.
-pub(super) fn eks_token(text: &str, from: usize) -> Found {
+pub(super) fn eks_token(text: &str, mut from: usize) -> Found {
     const PREFIX: &str = "k8s-aws-v1.";
-    let begin = from + text.get(from..)?.find(PREFIX)? + PREFIX.len();
-    let rest = text.get(begin..)?;
-    let is_part = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '=');
-    let length = rest.find(|one| !is_part(one)).unwrap_or(rest.len());
-    if length == 0 { eks_token(text, begin) } else { Some((begin, begin + length)) }
+    loop {
+        let begin = from + text.get(from..)?.find(PREFIX)? + PREFIX.len();
+        let rest = text.get(begin..)?;
+        let is_part = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '=');
+        let length = rest.find(|one| !is_part(one)).unwrap_or(rest.len());
+        if length > 0 {
+            return Some((begin, begin + length));
+        }
+        from = begin;
+    }
 }
 
 /// A [bootstrap token](https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/): 6 and 16 characters with a dot.

@@ -60,7 +60,7 @@ function backendTimeline({ detail, entries: all, started, now, detailWidth: widt
   const others = all.filter(({ kind, service }) => kind === "backends" && !service);
   const entries = [...detail.entries, ...others].sort((one, other) => one.sequence - other.sequence);
   const [from, to] = [Math.min(started ?? now, entries[0]?.at ?? now, now - 20_000), now];
-  const lanes = backendPeriods(entries, { start: from, now, current: document ? servingAddresses(document) : null });
+  const lanes = backendPeriods(entries, { start: from, now, current: document && document.age_seconds < 10 ? servingAddresses(document) : null });
   if (lanes.length === 0 || detail.entries.every(({ kind }) => kind !== "backends")) return null;
   const bands = (one) => one.periods.map((period) => ({
     ...period,
