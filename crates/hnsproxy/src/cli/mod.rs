@@ -118,7 +118,7 @@ pub enum Command {
     /// Checks HNS, the cluster, the configuration and the running hnsproxy. Nothing is changed.
     #[command(after_long_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Collect the state of this node in one file for diagnosis, without secrets.
+    /// Collect the state of this node in one file, without secrets.
     ///
     /// The file contains the state of the running hnsproxy, HNS, the cluster, the configuration, logs, and the output of `plan` and
     /// `doctor`. Nothing is changed. `--from FILE.zip --hns emulated:FILE.zip` replays the node on any computer.

@@ -104,6 +104,7 @@ fn memory_and_objects_do_not_grow_during_a_day_of_churn() {
             hour(&mut rig, &mut counter);
             rig.proxy.take_drift();
             rig.proxy.take_changed_services();
+            rig.proxy.take_replanned_services();
             rig.proxy.take_backend_changes();
             after.push((entries(&rig.proxy), rig.objects()));
         }
