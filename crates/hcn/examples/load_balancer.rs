@@ -6,6 +6,8 @@
 //! Exit code 1 if a call fails. Objects that were created before are deleted.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod system;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +18,6 @@ use hcn::{ApiVersion, Client, Guid, Hcn};
 const ENDPOINT: Guid = Guid::from_u128(0x7e0c_9d52_6a1f_4f0e_9d0b_1f2f_3c4d_0001);
 const LOAD_BALANCER: Guid = Guid::from_u128(0x7e0c_9d52_6a1f_4f0e_9d0b_1f2f_3c4d_0002);
 
-#[cfg_attr(not(windows), expect(dead_code, reason = "HNS is part of Windows"))]
 fn run(hns: Arc<dyn Hcn>) -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [network, backend, frontend] = arguments.as_slice() else {
@@ -31,6 +32,8 @@ fn run(hns: Arc<dyn Hcn>) -> Result<(), String> {
         name: "example".into(),
         host_compute_network: Some(network),
         ip_configurations: vec![IpConfiguration { ip_address: backend.clone(), ..IpConfiguration::default() }],
+        // HNS resolves the address of a remote endpoint by it. The first byte is that of a locally administered address.
+        mac_address: "02-15-5D-00-00-01".into(),
         flags: EndpointFlags::REMOTE,
         ..Endpoint::default()
     };
@@ -61,19 +64,6 @@ fn with_load_balancer(client: &Client, endpoint: Guid, frontend: &str) -> Result
     Ok(())
 }
 
-#[cfg(windows)]
 fn main() -> ExitCode {
-    match run(Arc::new(hcn::Windows::new())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(not(windows))]
-fn main() -> ExitCode {
-    eprintln!("error: HNS is part of Windows");
-    ExitCode::FAILURE
+    system::with_hns(run)
 }

@@ -3,14 +3,14 @@
 //! Exit code 1 if HNS is unavailable.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod system;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Client, Error, Hcn};
 
-/// Any implementation will do, so that a program that uses the crate can be tested without HNS.
-#[cfg_attr(not(windows), expect(dead_code, reason = "HNS is part of Windows"))]
 fn print(hns: Arc<dyn Hcn>) -> Result<(), Error> {
     let client = Client::new(hns, ApiVersion::V2);
     for listed in client.networks_from_v1_list()? {
@@ -46,19 +46,6 @@ fn print(hns: Arc<dyn Hcn>) -> Result<(), Error> {
     Ok(())
 }
 
-#[cfg(windows)]
 fn main() -> ExitCode {
-    match print(Arc::new(hcn::Windows::new())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(not(windows))]
-fn main() -> ExitCode {
-    eprintln!("error: HNS is part of Windows");
-    ExitCode::FAILURE
+    system::with_hns(print)
 }

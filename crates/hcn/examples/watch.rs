@@ -3,13 +3,14 @@
 //! Exit code 1 if HNS is unavailable, or stops.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod system;
+
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
 use hcn::{Event, Hcn};
 
-#[cfg_attr(not(windows), expect(dead_code, reason = "HNS is part of Windows"))]
-fn watch(hns: &Arc<dyn Hcn>) -> Result<(), String> {
+fn watch(hns: Arc<dyn Hcn>) -> Result<(), String> {
     let count = match std::env::args().nth(1) {
         Some(count) => count.parse().map_err(|error| format!("invalid COUNT {count:?}: {error}"))?,
         None => 10,
@@ -28,20 +29,6 @@ fn watch(hns: &Arc<dyn Hcn>) -> Result<(), String> {
     Ok(())
 }
 
-#[cfg(windows)]
 fn main() -> ExitCode {
-    let hns: Arc<dyn Hcn> = Arc::new(hcn::Windows::new());
-    match watch(&hns) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(not(windows))]
-fn main() -> ExitCode {
-    eprintln!("error: HNS is part of Windows");
-    ExitCode::FAILURE
+    system::with_hns(watch)
 }
