@@ -42,8 +42,13 @@ pub(crate) fn tar(files: &Files) -> Result<Vec<u8>> {
 /// A compressed tar of files below one folder.
 pub(crate) fn tar_gz(folder: &str, files: &Files) -> Result<Vec<u8>> {
     let files = files.iter().map(|(path, content)| (format!("{folder}/{path}"), content.clone())).collect();
+    gzip(&tar(&files)?)
+}
+
+/// Compresses bytes. The header has no time and no name.
+pub(crate) fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzBuilder::new().write(Vec::new(), Compression::best());
-    gzip.write_all(&tar(&files)?)?;
+    gzip.write_all(bytes)?;
     Ok(gzip.finish()?)
 }
 

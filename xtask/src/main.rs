@@ -6,6 +6,7 @@
 mod archive;
 mod bench;
 mod book;
+mod cargo_tools;
 mod chaos;
 mod chart;
 mod cluster;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::process::find;
 use crate::python::Environment;
-use crate::system;
+use crate::{system, windows, wine};
 
 #[derive(Debug)]
 pub(crate) struct Tools {
@@ -51,8 +51,8 @@ pub(crate) const RELEASE: Tools = Tools {
 
 pub(crate) const INSTALLER: Tools = Tools {
     purpose: "tests of the installer under Wine",
-    programs: &["wixl", "msibuild", "wine", "x86_64-w64-mingw32-gcc"],
-    packages: &["wixl", "msitools", "wine", "wine64", "gcc-mingw-w64-x86-64"],
+    programs: &["wixl", "msibuild", "wine", windows::GCC],
+    packages: &["wixl", "msitools", wine::PACKAGES[0], wine::PACKAGES[1], windows::GCC_PACKAGE],
     python: None,
 };
 

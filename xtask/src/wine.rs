@@ -17,7 +17,7 @@ use crate::{folder, system, windows};
 
 /// The program of the Debian package `wine64`, which is not in PATH.
 const DEBIAN_WINE: &str = "/usr/lib/wine/wine64";
-const PACKAGES: [&str; 2] = ["wine", "wine64"];
+pub(crate) const PACKAGES: [&str; 2] = ["wine", "wine64"];
 
 /// What to run.
 #[derive(Debug, clap::Args)]

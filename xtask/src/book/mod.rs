@@ -11,9 +11,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::folder;
-use crate::process::{cargo, find, print, run as run_command, say};
-use crate::tools;
+use crate::process::{print, run as run_command};
+use crate::{cargo_tools, folder, tools};
 
 /// What builds the website. Newer releases can have other texts and paths.
 const MDBOOK: &str = "0.5.4";
@@ -33,7 +32,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 /// In CI, and where its tools are installed. The result says whether it was built.
 pub(crate) fn test() -> Result<bool> {
-    let is_possible = crate::process::is_in_ci() || mdbook()?.is_some() && tools::BOOK.are_here();
+    let is_possible = crate::process::is_in_ci() || cargo_tools::find("mdbook")?.is_some() && tools::BOOK.are_here();
     if is_possible {
         run()?;
     }
@@ -69,24 +68,12 @@ fn check_links(mdbook: &Path, source: &Path) -> Result<()> {
     run_command(&mut command).context("the book has broken links")
 }
 
-/// mdbook in PATH or in the target folder.
-fn mdbook() -> Result<Option<PathBuf>> {
-    let own = tools_folder()?.join("bin/mdbook");
-    Ok(if own.is_file() { Some(own) } else { find("mdbook") })
-}
-
-fn tools_folder() -> Result<PathBuf> {
-    Ok(folder::target()?.join("tools"))
-}
-
 fn install() -> Result<PathBuf> {
-    if let Some(program) = mdbook()? {
+    if let Some(program) = cargo_tools::find("mdbook")? {
         return Ok(program);
     }
-    say(format_args!("installing mdbook {MDBOOK}"));
     // Without optimization: building the book takes seconds, and building mdbook takes minutes.
-    let mut command = cargo()?;
-    command.args(["install", "--locked", "--debug", "--no-default-features", "--features", "search"]);
-    run_command(command.args(["--version", MDBOOK, "mdbook", "--root"]).arg(tools_folder()?))?;
-    mdbook()?.context("mdbook was installed and is not found")
+    let options = ["--debug", "--no-default-features", "--features", "search", "--version", MDBOOK];
+    cargo_tools::install("mdbook", &options)?;
+    cargo_tools::find("mdbook")?.context("mdbook was installed and is not found")
 }

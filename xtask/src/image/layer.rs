@@ -5,16 +5,15 @@
 //! microsoft/go-winio, with which containerd reads them).
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
 use super::blob::{Blob, Digest};
 use super::security::{CONTAINERS_INHERIT, Entry, FILE_ALL, FILE_EXECUTE, FILES_INHERIT, Trustee, descriptor};
+use crate::archive::gzip;
 
 /// 1980-01-01, which every file system and archive format supports.
 const MODIFIED: u64 = 315_532_800;
@@ -62,9 +61,7 @@ impl Layer {
 
     fn of(files: &[File], roots: &[&str]) -> Result<Self> {
         let tar = tar(files, roots)?;
-        let mut gzip = GzBuilder::new().write(Vec::new(), Compression::best());
-        gzip.write_all(&tar)?;
-        Ok(Self { diff_id: Digest::of(&tar), blob: Blob::new(gzip.finish()?) })
+        Ok(Self { diff_id: Digest::of(&tar), blob: Blob::new(gzip(&tar)?) })
     }
 }
 

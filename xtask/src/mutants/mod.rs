@@ -8,13 +8,12 @@ mod accepted;
 mod mutant;
 mod outcomes;
 
-use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::folder;
-use crate::process::{cargo, output, print, run as run_command, say, status};
+use crate::process::{cargo, output, print, say, status};
+use crate::{cargo_tools, folder};
 use accepted::Accepted;
 use outcomes::Outcomes;
 
@@ -79,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// `cargo mutants` for packages.
 fn cargo_mutants(packages: &[String]) -> Result<Command> {
     let mut command = cargo()?;
-    command.env("PATH", path_with_tools()?).arg("mutants");
+    command.env("PATH", cargo_tools::path()?).arg("mutants");
     let all = PACKAGES.map(str::to_owned);
     for package in if packages.is_empty() { &all[..] } else { packages } {
         command.args(["--package", package]);
@@ -91,22 +90,13 @@ fn cargo_mutants(packages: &[String]) -> Result<Command> {
 fn install() -> Result<()> {
     let is_found = |tool: &str| -> Result<bool> {
         let mut command = cargo()?;
-        Ok(output(command.env("PATH", path_with_tools()?).args([tool, "--version"])).is_ok())
+        Ok(output(command.env("PATH", cargo_tools::path()?).args([tool, "--version"])).is_ok())
     };
     if !is_found("nextest")? {
         bail!("missing cargo-nextest for mutation testing: run cargo install --locked cargo-nextest");
     }
     if !is_found("mutants")? {
-        say(format_args!("installing cargo-mutants"));
-        let root = folder::target()?.join("tools");
-        run_command(cargo()?.args(["install", "--locked", "cargo-mutants", "--root"]).arg(root))?;
+        cargo_tools::install("cargo-mutants", &[])?;
     }
     Ok(())
-}
-
-/// PATH with the tools of the target folder.
-fn path_with_tools() -> Result<OsString> {
-    let tools = folder::target()?.join("tools/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).context("invalid PATH")
 }
