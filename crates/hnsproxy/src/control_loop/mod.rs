@@ -195,15 +195,12 @@ impl<'a> ControlLoop<'a> {
     /// How long to wait for events.
     fn wait_until(&self, due: Duration) -> Duration {
         let wait = due.saturating_sub(self.session.now());
-        let explains = self.session.has_complete_cluster() && self.session.has_outdated_explanations();
-        wait.min(if explains { EXPLAIN_INTERVAL } else { CONFIRM_INTERVAL })
+        wait.min(if self.session.has_outdated_explanations() { EXPLAIN_INTERVAL } else { CONFIRM_INTERVAL })
     }
 
     fn explain_some(&mut self) {
         self.explained_at = self.session.now();
-        if self.session.has_complete_cluster() {
-            self.session.explain_some(self.context.store.snapshot().now.elapsed, EXPLAINED_AT_ONCE);
-        }
+        self.session.explain_some(self.context.store.now().elapsed, EXPLAINED_AT_ONCE);
     }
 
     fn handle(&mut self, events: Events) {
@@ -284,7 +281,7 @@ impl<'a> ControlLoop<'a> {
         let configuration_error = self.configuration_error.clone();
         let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
         let file_reads = self.feed.file_reads();
-        let elapsed = self.context.store.snapshot().now.elapsed;
+        let elapsed = self.context.store.now().elapsed;
         let load_balancer_pending_since = self.session.pending_age().map(|age| elapsed.saturating_sub(age));
         let status = Status {
             waiting_for_node,
@@ -302,9 +299,7 @@ impl<'a> ControlLoop<'a> {
             info!(native_calls = calls, writes, "HNS in sync");
         }
         // Before the status, so that a node that is in sync has its explanations, apart from a start with many Services.
-        if self.session.has_complete_cluster() {
-            self.session.explain_changed(elapsed, EXPLAINED_AT_ONCE);
-        }
+        self.session.explain_changed(elapsed, EXPLAINED_AT_ONCE);
         self.context.store.publish(status);
         Ok(next)
     }
@@ -341,7 +336,7 @@ impl<'a> ControlLoop<'a> {
         }
         // A write of the run may hang: what it is about to change is published before.
         session.take_changes();
-        session.explain_changed(store.snapshot().now.elapsed, EXPLAINED_BEFORE_RUN);
+        session.explain_changed(store.now().elapsed, EXPLAINED_BEFORE_RUN);
         let Ran { next, is_status_due } = session.run(&|| events.interrupts());
         let next = match next {
             Next::At(time) => time.min(self.next_audit),

@@ -110,11 +110,11 @@ impl Worker {
         let mut status = self.store.subscribe();
         loop {
             let conditions = condition::events(&status.borrow_and_update());
-            let now = self.store.snapshot().now.elapsed;
+            let now = self.store.now().elapsed;
             self.correlator.lock().set_conditions(conditions, now);
             self.send().await;
             sleep(MIN_INTERVAL).await;
-            let now = self.store.snapshot().now.elapsed;
+            let now = self.store.now().elapsed;
             let due = self.correlator.lock().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
@@ -131,7 +131,7 @@ impl Worker {
         }
         self.sink.count_dropped(self.correlator.lock().take_dropped());
         while let Some(event) = {
-            let now = self.store.snapshot().now;
+            let now = self.store.now();
             // The time in nanoseconds is unique for this reporter, as in client-go.
             let number = u64::try_from(now.wall.as_nanosecond()).unwrap_or_default();
             self.correlator.lock().next(now.elapsed, number)

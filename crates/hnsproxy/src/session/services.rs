@@ -46,14 +46,17 @@ impl Session {
         self.explain_some(now, limit);
     }
 
-    /// Explains up to `limit` Services that may have changed.
+    /// Explains up to `limit` Services that may have changed, once the cluster is complete.
     pub fn explain_some(&mut self, now: Duration, limit: usize) {
+        if !self.has_complete_cluster() {
+            return;
+        }
         let explanations = self.explanations.clone();
         explanations.update(now, limit, |service| self.explain(service));
     }
 
-    /// Whether Services may have changed since they were explained.
+    /// Whether Services that can be explained may have changed since.
     pub fn has_outdated_explanations(&self) -> bool {
-        self.explanations.outdated() > 0
+        self.has_complete_cluster() && self.explanations.outdated() > 0
     }
 }

@@ -331,7 +331,7 @@ impl StatusStore {
         self.status.subscribe()
     }
 
-    fn now(&self) -> Now {
+    pub fn now(&self) -> Now {
         self.clock.now()
     }
 
