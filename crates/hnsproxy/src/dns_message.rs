@@ -2,6 +2,10 @@
 
 /// How often a query is sent over UDP, at equal intervals, within the time limit of its answer: a single lost datagram shows nothing about the server.
 pub const SENDS: u32 = 3;
+/// The id of a query. It can be a constant, because each query has its own socket, which is connected and receives no response to another query.
+pub const ID: u16 = 1;
+/// The largest number of bytes of a response over UDP without EDNS (RFC 1035, section 2.3.4).
+pub const MAX_UDP: usize = 512;
 /// The name in the query. In a cluster with the default domain, the cluster DNS resolves it without another server.
 const NAME: [&str; 5] = ["kubernetes", "default", "svc", "cluster", "local"];
 /// The bytes of a message before its questions.

@@ -11,10 +11,6 @@ use crate::status::Question;
 
 /// Long enough for any backend: a response normally takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The id of each query. It can be a constant, because each query has its own socket and port, which receives no response to another query.
-const QUERY_ID: u16 = 1;
-/// The bytes of a response over UDP without extensions.
-const MAX_RESPONSE: usize = 512;
 
 /// Whether the address has answered in time.
 pub(super) async fn ask(question: Question, address: SocketAddr) -> bool {
@@ -36,7 +32,7 @@ async fn query(address: SocketAddr) -> std::io::Result<bool> {
     // A connected socket receives only messages from this address.
     socket.connect(address).await?;
     for _ in 0..dns_message::SENDS {
-        socket.send(&dns_message::query(QUERY_ID)).await?;
+        socket.send(&dns_message::query(dns_message::ID)).await?;
         // All queries have the same id, so that a late response to an earlier one counts.
         if let Ok(received) = timeout(TIMEOUT / dns_message::SENDS, response(&socket)).await {
             return received.map(|()| true);
@@ -47,10 +43,10 @@ async fn query(address: SocketAddr) -> std::io::Result<bool> {
 
 /// Waits for a response to the query. A server that knows no such name is there, too.
 async fn response(socket: &UdpSocket) -> std::io::Result<()> {
-    let mut response = [0; MAX_RESPONSE];
+    let mut response = [0; dns_message::MAX_UDP];
     loop {
         let length = socket.recv(&mut response).await?;
-        if dns_message::code(response.get(..length).unwrap_or_default(), QUERY_ID).is_some() {
+        if dns_message::code(response.get(..length).unwrap_or_default(), dns_message::ID).is_some() {
             return Ok(());
         }
     }
@@ -76,7 +72,7 @@ mod tests {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         let serve = async {
-            let mut message = [0; MAX_RESPONSE];
+            let mut message = [0; dns_message::MAX_UDP];
             let (length, client) = server.recv_from(&mut message).await.unwrap();
             let response = &mut message[..length];
             response[2] |= 0x80;
@@ -93,7 +89,7 @@ mod tests {
 
     /// Receives a number of queries, and answers the last one if `answers`.
     async fn receive(server: &UdpSocket, queries: u32, answers: bool) {
-        let mut message = [0; MAX_RESPONSE];
+        let mut message = [0; dns_message::MAX_UDP];
         for number in 1..=queries {
             let received = timeout(TIMEOUT * 2, server.recv_from(&mut message)).await.expect("a query");
             let (length, client) = received.unwrap();
@@ -112,7 +108,7 @@ mod tests {
         assert!(answered);
         let (answered, ()) = tokio::join!(ask(Question::Query, address), receive(&server, dns_message::SENDS, false));
         assert!(!answered);
-        let further = server.try_recv_from(&mut [0; MAX_RESPONSE]).map(|_| ()).map_err(|error| error.kind());
+        let further = server.try_recv_from(&mut [0; dns_message::MAX_UDP]).map(|_| ()).map_err(|error| error.kind());
         assert_eq!(further, Err(std::io::ErrorKind::WouldBlock));
     }
 }

@@ -6,14 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::facts::{Answer, Server, Transport};
-use crate::dns_message::{HEADER, SENDS, code, query};
+use crate::dns_message::{HEADER, ID, MAX_UDP, SENDS, code, query};
 
 /// Of the connection, and of each message.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// A connected socket receives only from its server, so it needs no random number.
-const ID: u16 = 1;
-/// A UDP answer without EDNS has at most this number of bytes (RFC 1035, section 2.3.4).
-const MAX_UDP: usize = 512;
 
 /// The codes (RCODE) of the answers to a DNS query, in the order of the servers.
 pub(super) fn codes(servers: Vec<Server>) -> Vec<Answer<u8>> {
