@@ -27,7 +27,7 @@ pub(super) fn begin<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T
 
 impl<T> Work<T> {
     /// # Errors
-    /// The reason why there is no result within the time limit.
+    /// The reason why the result is missing at the time limit.
     pub(super) fn wait(self) -> Result<T, String> {
         self.wait_while(|| None)
     }

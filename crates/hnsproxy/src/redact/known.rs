@@ -34,7 +34,7 @@ impl Known {
     pub(super) fn of(values: impl IntoIterator<Item = String>) -> Self {
         let (mut whole, mut parts) = (BTreeSet::new(), BTreeSet::new());
         for value in values {
-            // A key has several lines, and a log has them one by one. The frame of a key is no secret.
+            // A key has several lines, and a log has them one by one. The frame of a key is not secret.
             let lines = value.lines().chain([value.as_str()]).map(str::trim);
             for line in lines.filter(|line| line.len() >= MIN_LENGTH && !line.starts_with("-----")) {
                 whole.extend(written(line));

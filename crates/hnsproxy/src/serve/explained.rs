@@ -25,7 +25,7 @@ use super::status_api::API_VERSION;
 use super::{Shared, query};
 use crate::status::PublishedExplanation;
 
-/// How often a missing explanation is looked for, for at most 2 s: a run takes up to a second, and most HNS calls are shorter.
+/// The interval of the checks for a missing explanation. They end after 2 s: a run takes up to a second, and most HNS calls are shorter.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_CHECKS: u32 = 40;
 

@@ -131,7 +131,7 @@ impl Table {
     }
 }
 
-/// None only if the explanation is no JSON, or the algorithm fails.
+/// None only if the explanation cannot be written as JSON, or the algorithm fails.
 fn compressed(compress: &mut Compress, explanation: &Explanation) -> Option<Box<[u8]>> {
     let text = serde_json::to_vec(explanation).ok()?;
     compress.reset();

@@ -1,4 +1,4 @@
-//! Tests the whole program with an emulated HNS. There is no virtual switch: probes of the cluster IP and of its backend connect to
+//! Tests the whole program with an emulated HNS. The emulated HNS forwards no packets: probes of the cluster IP and of its backend connect to
 //! listeners on this host.
 
 use std::io::{Read, Write};

@@ -148,7 +148,7 @@ impl Track {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        // Until then, the previous finding is kept, because a single lost packet is no evidence.
+        // Until then, the previous finding is kept, because a single lost packet is not evidence.
         let Some(sample) = backends.filter(|_| self.failures >= MIN_FAILURES) else { return };
         let Sample { asked, answered } = sample;
         self.finding = match self.finding {

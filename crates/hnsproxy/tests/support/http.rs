@@ -89,7 +89,7 @@ pub(super) fn exchange_over(
     stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
-    // Some pages are no text.
+    // Some pages are not text.
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();

@@ -66,7 +66,7 @@ impl Content {
     /// The text that is written.
     ///
     /// # Errors
-    /// The reason why there is no text.
+    /// The reason why the text is missing.
     pub(super) fn without_secrets(self, secrets: &Secrets) -> Result<String, Absent> {
         let text = match self {
             Self::Document(document) => pretty(&secrets.document(document)),

@@ -160,7 +160,7 @@ impl std::fmt::Display for Transport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer<T> {
     pub(super) server: Server,
-    /// An error says why there is no answer.
+    /// The error is the reason why the server has not responded.
     pub(super) result: Result<T, String>,
 }
 

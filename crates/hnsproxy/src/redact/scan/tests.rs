@@ -139,7 +139,7 @@ fn other_texts_stay() {
         "Service ns/vault-token-web: 10.96.0.1:80/TCP",
         "hnsproxy_hns_calls_total{function=\"HcnOpenEndpoint\"} 7",
         "the token file cannot be read, and the cookie, too",
-        "eyJ is no token; é and ü stay",
+        "eyJ is not a token; é and ü stay",
         "registry.k8s.io/pause:3.9@sha256:7031c1b28338",
         "kube-system.svc and 15.5.0123456789",
         "flags:\n- --bind-address\n- 10.0.0.1",

@@ -177,7 +177,7 @@ fn a_renamed_network_among_several_is_still_used_and_reported() {
     );
 }
 
-/// An HNS whose list of networks has a name that is no text.
+/// An HNS whose list of networks has a name that is not a string.
 struct Odd(Arc<Emulator>);
 
 impl Hcn for Odd {
